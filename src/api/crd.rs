@@ -1,0 +1,1 @@
+//! The CustomResourceDefinitions of our kinds, generated from the types.

@@ -1,0 +1,1 @@
+//! Compares target state with live state. Pure.

@@ -1,0 +1,1 @@
+//! Health of one live object. Pure; `rules/` holds one file per kind.

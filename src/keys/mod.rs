@@ -1,0 +1,1 @@
+//! Life of the sealing keys: load, create, rotate, back up, prove.

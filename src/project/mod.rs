@@ -1,0 +1,1 @@
+//! What an AppProject permits, as verdicts. Pure.

@@ -1,0 +1,1 @@
+//! Turns a `SourceTree` into manifests.

@@ -1,0 +1,11 @@
+//! Any Kubernetes object: identity, YAML streams, annotations, tracking id, kind order. Pure.
+
+pub mod annotations;
+mod key;
+mod object;
+pub mod order;
+pub mod tracking;
+pub mod yaml;
+
+pub use key::{GroupKind, ResourceKey};
+pub use object::Object;

@@ -1,0 +1,1 @@
+//! One sync: `plan` decides the next wave (pure), `execute` does it.

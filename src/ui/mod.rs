@@ -1,0 +1,3 @@
+//! What people see: streams, tables, colours, errors with their hints.
+
+pub mod stream;

@@ -1,0 +1,2 @@
+//! control_plane
+fn main() {}
