@@ -5,8 +5,9 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use kube::core::{ApiResource, DynamicObject};
 use serde_json::Value;
 
+use crate::diff::owned_fields;
 use crate::health::{self, Health};
-use crate::resource::annotations::{FIELD_MANAGER, HOOK_FINALIZER, TRACKING_ID};
+use crate::resource::annotations::{FIELD_MANAGER, TRACKING_ID};
 use crate::resource::tracking::TrackingId;
 use crate::resource::{Object, ResourceKey};
 
@@ -26,6 +27,8 @@ pub struct LiveObject {
     pub being_deleted: bool,
     /// True when another object owns it.
     pub has_owner: bool,
+    /// True when our field manager has applied it before.
+    pub applied_by_us: bool,
     /// The object without status and foreign managed fields, as compact JSON: a fifth of the size of the parsed form.
     json: Box<[u8]>,
 }
@@ -64,6 +67,7 @@ impl LiveObject {
             health,
             being_deleted,
             has_owner: object.has_owner(),
+            applied_by_us: owned_fields(&object, FIELD_MANAGER).is_some(),
             json: serde_json::to_vec(&object).expect("a JSON map encodes").into_boxed_slice(),
         }
     }
@@ -132,13 +136,4 @@ fn digest(object: &Object, health: Option<&Health>) -> u64 {
         health.message.hash(&mut hasher);
     }
     hasher.finish()
-}
-
-/// True while a hook is kept by its finalizer.
-#[must_use]
-pub fn has_hook_finalizer(object: &Object) -> bool {
-    object
-        .get(&["metadata", "finalizers"])
-        .and_then(Value::as_array)
-        .is_some_and(|all| all.iter().any(|one| one.as_str() == Some(HOOK_FINALIZER)))
 }

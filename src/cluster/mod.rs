@@ -2,12 +2,14 @@
 
 mod apply;
 mod cache;
+mod compare;
 mod discovery;
 mod error;
 mod live;
 
 pub use apply::{Propagation, Writer};
 pub use cache::{KindFailure, LiveCache};
+pub use compare::{Difference, Memo, Verdicts, compare};
 pub use discovery::{Discovery, KindInfo};
 pub use error::ClusterError;
 pub use live::LiveObject;

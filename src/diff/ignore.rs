@@ -9,7 +9,7 @@ use crate::api::application::ResourceIgnoreDifferences;
 use crate::resource::{Object, ResourceKey};
 
 /// Pointers that apply to one object.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct IgnoreRule {
     /// RFC 6901 pointers, split and unescaped.
     pointers: Vec<Vec<String>>,
