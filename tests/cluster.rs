@@ -1,0 +1,12 @@
+//! Tests against a real control plane. One plane serves them all, a namespace keeps each to itself: `make test` starts the plane,
+//! and `make cluster` leaves one running for `cargo test --test cluster`.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+mod support;
+
+#[path = "cluster/control_plane.rs"]
+mod control_plane;
+#[path = "cluster/git_server.rs"]
+mod git_server;
+#[path = "cluster/supervision.rs"]
+mod supervision;
