@@ -104,7 +104,8 @@ pub(super) fn diagnose(sealed: &SealedSecret, wanted: &Target, blob: &[u8], keys
 }
 
 /// The place that was noted in the template when the object was sealed, if it is another one.
-pub(super) fn recorded_place(sealed: &SealedSecret, wanted: &Target) -> Option<Target> {
+#[must_use]
+pub fn recorded_place(sealed: &SealedSecret, wanted: &Target) -> Option<Target> {
     let metadata = sealed.spec.template.as_ref()?.metadata.as_ref()?;
     let field = |name, otherwise: &str| {
         metadata.get(name).and_then(Value::as_str).filter(|text| !text.is_empty()).unwrap_or(otherwise).to_owned()

@@ -26,7 +26,7 @@ mod write;
 
 pub use base64::{Base64Error, decode as decode_base64, encode as encode_base64};
 pub use certificate::{Certificate, CertificateError};
-pub use diagnosis::Diagnosis;
+pub use diagnosis::{Diagnosis, recorded_place};
 pub use envelope::{SealError, SessionKey, open, seal};
 pub use key::{KeyError, KeyId, PrivateKey, PublicKey, pkcs1_from_pkcs8};
 pub use keyring::{Keyring, SealingKey, Trial};
@@ -37,7 +37,7 @@ pub use scope::{
     UNSEALED_WITH,
 };
 pub use seal::{SealSecretError, SealedFor, seal_secret};
-pub use unseal::{ItemFailures, UnsealError, unseal, unseal_as};
+pub use unseal::{ItemFailures, UnsealError, opens_as, unseal, unseal_as};
 pub use write::{Ownership, Write, ownership, plan_write};
 
 #[cfg(test)]

@@ -108,6 +108,15 @@ pub fn unseal_as(sealed: &SealedSecret, target: &Target, keys: &Keyring, trial: 
     }
 }
 
+/// Whether every item opens as if the SealedSecret were at `target`. Stops at the first that does not, looks for no reason, and
+/// leaves the template alone: this is for drills that try several places.
+#[must_use]
+pub fn opens_as(sealed: &SealedSecret, target: &Target, keys: &Keyring, trial: &mut Trial) -> bool {
+    let label = target.label();
+    let mut items = sealed.spec.encrypted_data.values().chain(&sealed.spec.data);
+    items.all(|text| base64::decode(text).is_ok_and(|blob| keys.open(&label, &blob, trial).is_some()))
+}
+
 fn open_items(sealed: &SealedSecret, target: &Target, keys: &Keyring, trial: &mut Trial) -> Result<OpenedSecret, UnsealError> {
     if let Some(templates) =
         sealed.spec.template.as_ref().and_then(|template| template.data.as_ref()).filter(|data| !data.is_empty())
