@@ -8,5 +8,7 @@ mod support;
 mod control_plane;
 #[path = "cluster/git_server.rs"]
 mod git_server;
+#[path = "cluster/install.rs"]
+mod install;
 #[path = "cluster/supervision.rs"]
 mod supervision;
