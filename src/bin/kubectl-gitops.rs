@@ -1,2 +1,5 @@
 //! The kubectl plugin.
-fn main() {}
+
+fn main() -> std::process::ExitCode {
+    kubectl_gitops::cli::main()
+}

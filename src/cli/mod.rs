@@ -1,7 +1,18 @@
 //! The command line: one file per command, one folder per noun.
 
+mod access;
+pub mod app;
 mod context;
+pub mod duration;
 mod exit;
+mod flags;
+mod kubeconfig;
+pub mod output;
+mod reserved;
+mod root;
+pub mod version;
 
-pub use context::{Context, GlobalFlags};
+pub use context::Context;
 pub use exit::{CommandResult, Exit, Failure};
+pub use flags::{Color, GlobalFlags};
+pub use root::{Root, command, main};

@@ -1,3 +1,10 @@
 //! What people see: streams, tables, colours, errors with their hints.
 
+pub mod age;
+pub mod nearest;
+pub mod paint;
+pub mod problem;
 pub mod stream;
+pub mod symbols;
+pub mod table;
+pub mod text;

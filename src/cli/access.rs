@@ -1,0 +1,57 @@
+//! What the API server's refusals mean to the user.
+
+use std::error::Error;
+
+use kube::core::Status;
+
+use super::{Context, Failure};
+
+impl Context {
+    /// Explains a failed request; `doing` completes "cannot ...", for example `list applications in "argocd"`.
+    #[must_use]
+    pub fn explain(&self, error: &kube::Error, doing: &str) -> Failure {
+        match error {
+            kube::Error::Api(status) => refused(status, doing),
+            other => self.unreachable(other),
+        }
+    }
+
+    fn unreachable(&self, error: &kube::Error) -> Failure {
+        let server = self.describe_server();
+        let reasons = chain(error);
+        if reasons.iter().any(|reason| reason.contains("CaUsedAsEndEntity")) {
+            return Failure::new(format!("{server} presents a certificate authority as its own certificate"))
+                .with_hint("give the API server a certificate that the authority signed, or pass --insecure-skip-tls-verify");
+        }
+        let mut failure = Failure::new(format!("cannot reach {server}"));
+        failure.causes = reasons.last().cloned().into_iter().collect();
+        failure.with_hint("kubectl cluster-info")
+    }
+}
+
+fn refused(status: &Status, doing: &str) -> Failure {
+    let mut failure = Failure::new(format!("cannot {doing}"));
+    failure.causes = vec![status.message.clone()];
+    match (status.code, status.reason.as_str()) {
+        (401, _) => failure.with_hint("the credentials were refused; log in again, or check them with: kubectl auth whoami"),
+        (403, _) => failure.with_hint("ask for this right; check it with: kubectl auth can-i --list -n NAMESPACE"),
+        (404, _)
+            if status.message.contains("could not find the requested resource") || status.message.contains("page not found") =>
+        {
+            failure.with_hint("the custom resources are not installed in this cluster: kubectl apply -f deploy/crds")
+        }
+        (429, _) => failure.with_hint("the API server is busy; try again later"),
+        _ => failure,
+    }
+}
+
+/// All causes below an error, each as its own text.
+fn chain(error: &dyn Error) -> Vec<String> {
+    let mut texts = vec![error.to_string()];
+    let mut next = error.source();
+    while let Some(cause) = next {
+        texts.push(cause.to_string());
+        next = cause.source();
+    }
+    texts
+}

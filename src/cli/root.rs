@@ -1,0 +1,163 @@
+//! The program: parse, build the context, run one command, print its error, give back its exit code.
+
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{Command as Clap, CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::ui::{problem, stream};
+
+use super::{Color, CommandResult, Context, Exit, Failure, GlobalFlags, app, reserved, version};
+
+/// GitOps for Kubernetes: see, diff and sync Argo CD Applications, and seal Secrets for Git.
+///
+/// Works with your kubeconfig and your rights; there is no login and no server of its own.
+#[derive(Debug, Parser)]
+#[command(
+    name = "gitops",
+    bin_name = "kubectl gitops",
+    disable_help_subcommand = true,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    max_term_width = 100
+)]
+pub struct Root {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    flags: GlobalFlags,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Work with Applications
+    #[command(subcommand, visible_alias = "apps")]
+    App(app::AppCommand),
+    /// Show the versions of this program, the controller and the API server
+    Version(version::VersionArgs),
+}
+
+async fn dispatch(command: Command, cx: &Context) -> CommandResult {
+    match command {
+        Command::App(command) => app::run(command, cx).await,
+        Command::Version(args) => version::run(args, cx).await,
+    }
+}
+
+/// The whole command line as clap knows it, with the reserved words.
+#[must_use]
+pub fn command() -> Clap {
+    let reserved = reserved::words().map(|word| {
+        Clap::new(word)
+            .hide(true)
+            .disable_help_flag(true)
+            .arg(clap::Arg::new("rest").num_args(0..).trailing_var_arg(true).allow_hyphen_values(true).hide(true))
+    });
+    Root::command().subcommands(reserved)
+}
+
+/// Runs the program with the arguments of the process.
+#[must_use]
+pub fn main() -> ExitCode {
+    let exit = match parse() {
+        Ok(root) => run(root),
+        Err(exit) => exit,
+    };
+    ExitCode::from(exit as u8)
+}
+
+fn parse() -> Result<Root, Exit> {
+    let matches = command().try_get_matches().map_err(|error| report_usage(&error))?;
+    if let Some(failure) = matches.subcommand_name().and_then(reserved::explain) {
+        return Err(report(&failure));
+    }
+    Root::from_arg_matches(&matches).map_err(|error| report_usage(&error))
+}
+
+/// Help and version are answers; everything else is a usage error.
+fn report_usage(error: &clap::Error) -> Exit {
+    let answer = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+    let text = error.render();
+    if answer {
+        stream::out(&text.ansi().to_string());
+        return Exit::Done;
+    }
+    stream::say(text.ansi().to_string().trim_end());
+    Exit::CouldNotRun
+}
+
+fn report(failure: &Failure) -> Exit {
+    stream::say(&problem::render(&failure.what, &failure.causes, failure.hint.as_deref()));
+    failure.exit
+}
+
+fn run(root: Root) -> Exit {
+    choose_color(root.flags.color);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return report(&Failure::new("cannot start").with_cause(&error)),
+    };
+    let cx = Context::new(root.flags);
+    let exit = runtime.block_on(async {
+        tokio::select! {
+            result = dispatch(root.command, &cx) => result.unwrap_or_else(|failure| report(&failure)),
+            _ = tokio::signal::ctrl_c() => interrupted(&cx),
+        }
+    });
+    // A credential plugin or a lookup may still be blocked; nobody waits for it any more.
+    runtime.shutdown_background();
+    exit
+}
+
+fn interrupted(cx: &Context) -> Exit {
+    if let Some(note) = cx.take_interrupt_note() {
+        stream::say(&format!("\n{note}"));
+    }
+    Exit::Interrupted
+}
+
+/// `--color` beats the environment, which anstream reads by itself, for each stream.
+fn choose_color(color: Color) {
+    match color {
+        Color::Auto => {}
+        Color::Always => anstream::ColorChoice::Always.write_global(),
+        Color::Never => anstream::ColorChoice::Never.write_global(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_and_flag_has_a_help_text() {
+        fn walk(command: &Clap, path: &str) {
+            for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set()) {
+                let path = format!("{path} {}", sub.get_name());
+                assert!(sub.get_about().is_some(), "{path} has no help");
+                for arg in sub.get_arguments().filter(|arg| !arg.is_hide_set()) {
+                    assert!(arg.get_help().is_some(), "{path} {} has no help", arg.get_id());
+                }
+                if !sub.has_subcommands() {
+                    let example = sub.get_after_help().map(ToString::to_string).unwrap_or_default();
+                    assert!(example.contains(&path), "{path} has no example");
+                }
+                walk(sub, &path);
+            }
+        }
+        walk(&command(), "kubectl gitops");
+    }
+
+    #[test]
+    fn reserved_words_are_not_commands() {
+        for word in reserved::words() {
+            assert!(Root::command().find_subcommand(word).is_none(), "{word} exists and is reserved");
+        }
+    }
+}
