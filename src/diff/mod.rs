@@ -8,9 +8,12 @@
 mod fields;
 mod ignore;
 mod local;
+pub mod mask;
 mod normalise;
+pub mod report;
 
 pub use fields::owned_fields;
 pub use ignore::{IgnoreRule, UnsupportedIgnore, rules_for, unsupported};
 pub use local::{Verdict, compare_locally};
 pub use normalise::{normalise_live, normalise_target, predicted_differs};
+pub use report::{Change, FieldChange, ObjectDiff, object_diff};
