@@ -11,6 +11,14 @@ pub fn render(what: &str, causes: &[String], hint: Option<&str>) -> String {
     lines.join("\n")
 }
 
+/// Renders something to know that is no error, with its hint.
+#[must_use]
+pub fn note(what: &str, hint: Option<&str>) -> String {
+    let mut lines = vec![format!("{} {}", paint::attention("note:"), safe(what))];
+    lines.extend(hint.map(|hint| format!("{} {}", paint::good("hint:"), safe(hint))));
+    lines.join("\n")
+}
+
 /// Keeps line breaks, which help in long messages, and drops every other control character.
 fn safe(message: &str) -> String {
     message.lines().map(text::clean).collect::<Vec<_>>().join("\n  ")

@@ -1,34 +1,44 @@
 //! Commands about Applications.
 
+pub mod follow;
 pub mod get;
+pub mod history;
 pub mod list;
 mod model;
+pub mod refresh;
 mod select;
+pub mod status;
+pub mod sync;
+pub mod wait;
 
-pub use model::App;
-pub use select::{AppRef, Selection};
+pub use model::{App, path_or_chart, revisions, short};
+pub use select::{AppRef, Selection, api, api_all, get, list as list_apps};
 
 use clap::Subcommand;
 
 use super::{CommandResult, Context};
 
-/// Commands about Applications.
 #[derive(Debug, Subcommand)]
-pub enum AppCommand {
-    /// List Applications, worst first
+pub(super) enum AppCommand {
     #[command(visible_alias = "ls")]
     List(list::ListArgs),
-    /// Show one Application: where it comes from, where it goes, what state it is in
     Get(get::GetArgs),
+    Status(status::StatusArgs),
+    #[command(alias = "reconcile")]
+    Sync(Box<sync::SyncArgs>),
+    Wait(wait::WaitArgs),
+    History(history::HistoryArgs),
+    Refresh(refresh::RefreshArgs),
 }
 
-/// Runs a command of the noun `app`.
-///
-/// # Errors
-/// What the command says.
-pub async fn run(command: AppCommand, cx: &Context) -> CommandResult {
+pub(super) async fn run(command: AppCommand, cx: &Context) -> CommandResult {
     match command {
         AppCommand::List(args) => list::run(args, cx).await,
         AppCommand::Get(args) => get::run(args, cx).await,
+        AppCommand::Status(args) => status::run(args, cx).await,
+        AppCommand::Sync(args) => sync::run(*args, cx).await,
+        AppCommand::Wait(args) => wait::run(args, cx).await,
+        AppCommand::History(args) => history::run(args, cx).await,
+        AppCommand::Refresh(args) => refresh::run(args, cx).await,
     }
 }

@@ -1,12 +1,14 @@
 //! One Application as the commands see it: the object as it came, and what it means.
 
 use jiff::Timestamp;
-use kube::core::DynamicObject;
+use kube::core::{DynamicObject, TypeMeta};
 use serde_json::Value;
 
 use crate::api::Application;
 use crate::api::application::{ApplicationSource, ApplicationStatus, OperationState};
 use crate::ui::age;
+
+use super::AppRef;
 
 /// One Application: the object as the API server gave it, and our reading of it.
 #[derive(Debug, Clone)]
@@ -20,7 +22,9 @@ pub struct App {
 }
 
 impl From<DynamicObject> for App {
-    fn from(object: DynamicObject) -> Self {
+    fn from(mut object: DynamicObject) -> Self {
+        // Items of a list carry no kind of their own.
+        object.types.get_or_insert_with(TypeMeta::resource::<Application>);
         let metadata = object.metadata.clone();
         let mut raw = serde_json::to_value(object).unwrap_or_default();
         if let Some(metadata) = raw.get_mut("metadata").and_then(Value::as_object_mut) {
@@ -41,6 +45,12 @@ impl App {
     #[must_use]
     pub fn full_name(&self) -> String {
         format!("{}/{}", self.app.namespace(), self.app.name())
+    }
+
+    /// Namespace and name.
+    #[must_use]
+    pub fn reference(&self) -> AppRef {
+        AppRef { namespace: self.app.namespace().to_owned(), name: self.app.name().to_owned() }
     }
 
     /// The name.
@@ -195,11 +205,11 @@ pub fn short(revision: &str) -> String {
 
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use serde_json::json;
 
-    pub(crate) fn app(fields: Value) -> App {
+    pub fn app(fields: Value) -> App {
         let mut object = json!({ "apiVersion": "argoproj.io/v1alpha1", "kind": "Application",
             "metadata": { "name": "web", "namespace": "argocd" }, "spec": { "project": "", "destination": {} } });
         for (key, value) in fields.as_object().unwrap() {

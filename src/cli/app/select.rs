@@ -2,7 +2,6 @@
 
 use clap::Args;
 use kube::api::{Api, ApiResource, DynamicObject, ListParams};
-use kube::core::TypeMeta;
 
 use crate::api::Application;
 use crate::cli::{Context, Failure};
@@ -172,7 +171,7 @@ pub async fn list(cx: &Context, all_namespaces: bool, selector: Option<&str>) ->
     let mut apps = Vec::new();
     loop {
         let answer = api.list(&page).await.map_err(|error| explain_list(cx, &error, all_namespaces, &namespace))?;
-        apps.extend(answer.items.into_iter().map(|object| App::from(with_type(object))));
+        apps.extend(answer.items.into_iter().map(App::from));
         match answer.metadata.continue_.filter(|token| !token.is_empty()) {
             Some(token) => page = page.continue_token(&token),
             None => break,
@@ -180,12 +179,6 @@ pub async fn list(cx: &Context, all_namespaces: bool, selector: Option<&str>) ->
     }
     apps.sort_by_key(App::order);
     Ok(apps)
-}
-
-/// Items of a list may carry no kind of their own.
-fn with_type(mut object: DynamicObject) -> DynamicObject {
-    object.types.get_or_insert_with(|| TypeMeta { api_version: "argoproj.io/v1alpha1".into(), kind: "Application".into() });
-    object
 }
 
 fn explain_list(cx: &Context, error: &kube::Error, all_namespaces: bool, namespace: &str) -> Failure {
