@@ -150,7 +150,7 @@ fn impurities(path: &str, text: &str) -> Vec<String> {
     let of = |area: &&str| {
         path.strip_prefix(*area).is_some_and(|rest| rest.starts_with('/') || rest.starts_with('.') || rest.is_empty())
     };
-    if !PURE.iter().any(|area| of(area)) {
+    if !PURE.iter().any(of) {
         return Vec::new();
     }
     let code = expand_groups(&production_code(text));

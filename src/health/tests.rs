@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use super::{RULES, assess};
 use crate::resource::Object;
+use crate::resource::yaml::parse_one;
 
 struct Case {
     kind: String,
@@ -51,7 +52,7 @@ fn folder_of(group: &str, kind: &str) -> String {
 fn every_case_gets_its_verdict() {
     let mut wrong = Vec::new();
     for case in cases() {
-        let live: Object = serde_yaml::from_str(&fs::read_to_string(&case.path).unwrap()).unwrap();
+        let live = Object::from_value(parse_one(&fs::read_to_string(&case.path).unwrap()).unwrap()).unwrap();
         assert_eq!(folder_of(live.group(), live.kind()), case.kind, "{}", case.path.display());
         let health = assess(&live);
         let verdict = health.as_ref().map_or_else(|| "none".to_owned(), |health| health.status.as_str().to_lowercase());
