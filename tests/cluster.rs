@@ -6,6 +6,10 @@ mod support;
 
 #[path = "cluster/control_plane.rs"]
 mod control_plane;
+#[path = "cluster/crds.rs"]
+mod crds;
+#[path = "cluster/deploy.rs"]
+mod deploy;
 #[path = "cluster/git_server.rs"]
 mod git_server;
 #[path = "cluster/supervision.rs"]
