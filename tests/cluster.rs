@@ -12,5 +12,7 @@ mod crds;
 mod deploy;
 #[path = "cluster/git_server.rs"]
 mod git_server;
+#[path = "cluster/sealing.rs"]
+mod sealing;
 #[path = "cluster/supervision.rs"]
 mod supervision;

@@ -20,7 +20,7 @@ pub use context::{Counters, SealingContext};
 use std::sync::Arc;
 
 use futures::{FutureExt as _, Stream, StreamExt as _};
-use kube::api::{Api, DynamicObject};
+use kube::api::DynamicObject;
 use kube::runtime::reflector::{self, ObjectRef};
 use kube::runtime::{Controller, WatchStreamExt as _, controller, watcher};
 
@@ -61,10 +61,10 @@ pub async fn run(cx: Arc<SealingContext>) -> Result<(), Error> {
 async fn sealed_secrets(cx: Arc<SealingContext>, changed_secrets: impl Stream<Item = ObjectRef<DynamicObject>> + Send + 'static) {
     cx.wait_until_known().await;
     let resource = context::sealed_secret_resource();
-    let api: Api<DynamicObject> = Api::all_with(cx.client.clone(), &resource);
     let writer = reflector::store::Writer::new(resource.clone());
     let reader = writer.as_reader();
-    let stream = watcher(api, watcher::Config::default()).default_backoff().modify(trim).reflect(writer).applied_objects();
+    let stream =
+        watcher(cx.sealed_secrets(), watcher::Config::default()).default_backoff().modify(trim).reflect(writer).applied_objects();
     let stream = stream.inspect(|result| {
         if let Err(error) = result {
             tracing::warn!(%error, "watching SealedSecrets failed, trying again");

@@ -6,8 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::Stream;
+use k8s_openapi::api::core::v1::Secret;
 use kube::Client;
-use kube::api::{ApiResource, GroupVersionKind};
+use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind};
+use kube::core::PartialObjectMeta;
 use kube::runtime::events::{Recorder, Reporter};
 use tokio::sync::watch;
 
@@ -23,6 +25,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(300);
 pub struct SealingContext {
     pub(super) client: Client,
     pub(super) control_namespace: String,
+    namespace: Option<String>,
     pub(super) keys: watch::Sender<Arc<Keyring>>,
     pub(super) secrets: SecretIndex,
     pub(super) events: Recorder,
@@ -60,11 +63,36 @@ impl SealingContext {
             events: Recorder::new(client.clone(), reporter),
             client,
             control_namespace,
+            namespace: None,
             keys: watch::Sender::new(Arc::default()),
             secrets: SecretIndex::default(),
             keys_ready: watch::Sender::new(false),
             counters: Counters::default(),
             attempts: Mutex::default(),
+        }
+    }
+
+    /// Limits opening to one namespace, for installations without rights in the others.
+    #[must_use]
+    pub fn only_in(mut self, namespace: impl Into<String>) -> Self {
+        self.namespace = Some(namespace.into());
+        self
+    }
+
+    /// SealedSecrets of the namespaces that we look after.
+    pub(super) fn sealed_secrets(&self) -> Api<DynamicObject> {
+        let resource = sealed_secret_resource();
+        match &self.namespace {
+            Some(namespace) => Api::namespaced_with(self.client.clone(), namespace, &resource),
+            None => Api::all_with(self.client.clone(), &resource),
+        }
+    }
+
+    /// Metadata of the Secrets of the namespaces that we look after.
+    pub(super) fn secret_metadata(&self) -> Api<PartialObjectMeta<Secret>> {
+        match &self.namespace {
+            Some(namespace) => Api::namespaced(self.client.clone(), namespace),
+            None => Api::all(self.client.clone()),
         }
     }
 

@@ -5,9 +5,8 @@ use std::sync::{Mutex, PoisonError};
 
 use futures::StreamExt as _;
 use futures::channel::mpsc::UnboundedSender;
-use k8s_openapi::api::core::v1::Secret;
-use kube::api::{Api, DynamicObject};
-use kube::core::{ObjectMeta, PartialObjectMeta};
+use kube::api::DynamicObject;
+use kube::core::ObjectMeta;
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher::Event;
 use kube::runtime::{WatchStreamExt as _, watcher};
@@ -128,8 +127,8 @@ impl SecretIndex {
 
 /// Runs until the watch ends, which it does not. Sends the SealedSecret of each Secret that changed or went.
 pub(super) async fn run(cx: &SealingContext, changes: UnboundedSender<ObjectRef<DynamicObject>>) {
-    let api: Api<PartialObjectMeta<Secret>> = Api::all(cx.client.clone());
-    let mut events = watcher(api, watcher::Config::default().labels(&format!("{UNSEALED}=true"))).default_backoff().boxed();
+    let mut events =
+        watcher(cx.secret_metadata(), watcher::Config::default().labels(&format!("{UNSEALED}=true"))).default_backoff().boxed();
     let mut stale = BTreeSet::new();
     while let Some(event) = events.next().await {
         let changed = match event {
