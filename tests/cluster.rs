@@ -14,5 +14,7 @@ mod deploy;
 mod git_server;
 #[path = "cluster/install.rs"]
 mod install;
+#[path = "cluster/sealing.rs"]
+mod sealing;
 #[path = "cluster/supervision.rs"]
 mod supervision;

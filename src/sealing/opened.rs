@@ -107,7 +107,8 @@ fn set(metadata: &mut Map<String, Value>, map: &str, name: &str, value: &str) {
 }
 
 /// Whether the template asks for a Secret without an owner.
-pub(super) fn skips_owner_reference(sealed: &SealedSecret) -> bool {
+#[must_use]
+pub fn skips_owner_reference(sealed: &SealedSecret) -> bool {
     let metadata = sealed.spec.template.as_ref().and_then(|template| template.metadata.as_ref());
     metadata.and_then(|metadata| metadata.pointer("/annotations")?.get(SKIP_OWNER_REFERENCES)?.as_str()) == Some("true")
 }
