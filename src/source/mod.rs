@@ -29,4 +29,5 @@ pub use error::SourceError;
 pub use refs::Commit;
 pub use repositories::{Options, Repositories};
 pub use repository::Freshness;
+pub(crate) use tree::clean_path;
 pub use tree::{Entry, EntryKind, Followed, SourceTree};
