@@ -6,10 +6,12 @@ mod context;
 pub mod duration;
 mod exit;
 mod flags;
+pub mod keys;
 mod kubeconfig;
 pub mod output;
 mod reserved;
 mod root;
+pub mod seal;
 pub mod version;
 
 pub use context::Context;
