@@ -12,6 +12,8 @@ mod crds;
 mod deploy;
 #[path = "cluster/git_server.rs"]
 mod git_server;
+#[path = "cluster/install.rs"]
+mod install;
 #[path = "cluster/sealing.rs"]
 mod sealing;
 #[path = "cluster/supervision.rs"]

@@ -31,7 +31,21 @@ const ORDER: &[&str] = &[
 const NEVER: &[(&str, &str)] = &[("ui", "controller"), ("cli", "controller")];
 
 /// Modules, and files or folders inside modules, that only decide.
-const PURE: &[&str] = &["advice", "resource", "api", "health", "diff", "sealing", "project", "sync/plan"];
+const PURE: &[&str] = &[
+    "advice",
+    "resource",
+    "api",
+    "health",
+    "diff",
+    "sealing",
+    "project",
+    "sync/automation",
+    "sync/comparison",
+    "sync/hooks",
+    "sync/plan",
+    "sync/retry",
+    "sync/targets",
+];
 
 /// What a deciding module must not contain.
 const IMPURE: &[&str] = &[
@@ -131,6 +145,14 @@ fn planted_violations_are_found() {
     for (path, text) in pure {
         assert_eq!(impurities(path, text), Vec::<String>::new(), "{path}: {text}");
     }
+}
+
+#[test]
+fn files_behind_a_test_module_are_not_production_code() {
+    let text = "#[cfg(test)]\nmod tests;\n#[cfg(test)]\n#[path = \"x\"]\npub(crate) mod testing;\nmod real;\n#[cfg(test)]\nmod inline {}";
+    assert_eq!(test_modules("lib.rs", text), ["tests", "testing"]);
+    assert_eq!(test_modules("health/mod.rs", text), ["health/tests", "health/testing"]);
+    assert_eq!(test_modules("health/code.rs", text), ["health/code/tests", "health/code/testing"]);
 }
 
 fn upward_uses(path: &str, text: &str) -> Vec<String> {
@@ -255,15 +277,32 @@ fn skip_item<'a>(lines: &mut impl Iterator<Item = &'a str>, same_line: &'a str) 
     let _ = lines.find(|line| line.trim_start().starts_with('}') && line.len() - line.trim_start().len() == indentation);
 }
 
-/// Paths below `src` with `/`, and texts. Files that only hold tests are left out: they are behind `#[cfg(test)] mod`.
+/// Paths below `src` with `/`, and texts, without the files that only tests use.
 fn sources() -> Vec<(String, String)> {
     let mut files = Vec::new();
     collect(&src(), &mut files);
     assert!(files.len() > ORDER.len(), "found only {} files", files.len());
-    files
+    let all: Vec<(String, String)> = files
         .into_iter()
         .map(|file| (file.strip_prefix(src()).unwrap().to_str().unwrap().replace('\\', "/"), fs::read_to_string(&file).unwrap()))
-        .filter(|(path, _)| !path.ends_with("/tests.rs") && !path.contains("/tests/"))
+        .collect();
+    let tests: Vec<String> = all.iter().flat_map(|(path, text)| test_modules(path, text)).collect();
+    let only_tests =
+        |path: &str| tests.iter().any(|test| path.strip_prefix(test).is_some_and(|rest| rest.starts_with(['.', '/'])));
+    all.into_iter().filter(|(path, _)| !only_tests(path)).collect()
+}
+
+/// Paths without ending of the modules that a file declares with `#[cfg(test)] mod name;`.
+fn test_modules(path: &str, text: &str) -> Vec<String> {
+    let folder = match path.rsplit_once('/') {
+        _ if path == "lib.rs" => String::new(),
+        Some((folder, "mod.rs")) => format!("{folder}/"),
+        _ => format!("{}/", path.trim_end_matches(".rs")),
+    };
+    text.split("#[cfg(test)]")
+        .skip(1)
+        .filter_map(|rest| rest.trim_start().lines().find(|line| !line.trim_start().starts_with("#[")))
+        .filter_map(|line| line.trim().strip_suffix(';')?.rsplit_once("mod ").map(|(_, name)| format!("{folder}{name}")))
         .collect()
 }
 

@@ -32,6 +32,7 @@ pub struct Root {
 enum Command {
     #[command(visible_alias = "top")]
     Status(app::status::StatusArgs),
+    Diff(app::diff::DiffArgs),
     #[command(alias = "reconcile")]
     Sync(Box<app::sync::SyncArgs>),
     Wait(app::wait::WaitArgs),
@@ -50,6 +51,7 @@ enum Command {
 async fn dispatch(command: Command, cx: &Context) -> CommandResult {
     match command {
         Command::Status(args) => app::status::run(args, cx).await,
+        Command::Diff(args) => app::diff::run(args, cx).await,
         Command::Sync(args) => app::sync::run(*args, cx).await,
         Command::Wait(args) => app::wait::run(args, cx).await,
         Command::History(args) => app::history::run(args, cx).await,

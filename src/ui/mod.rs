@@ -1,6 +1,7 @@
 //! What people see: streams, tables, colours, errors with their hints.
 
 pub mod age;
+pub mod diff_view;
 pub mod live;
 pub mod nearest;
 pub mod paint;
@@ -10,3 +11,4 @@ pub mod symbols;
 pub mod sync_view;
 pub mod table;
 pub mod text;
+pub mod yaml;

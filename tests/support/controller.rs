@@ -5,15 +5,18 @@ use std::process::Command;
 use std::time::Duration;
 
 use tempfile::TempDir;
+use tokio::sync::{Mutex, MutexGuard};
 
 use super::cluster::Cluster;
 use super::eventually::eventually;
 use super::http;
+use super::install::{SERVICE_ACCOUNT, install};
 use super::ports::free_port;
 use super::process::{Process, tail};
 
-/// The ServiceAccount of the shipped manifests.
-pub const SERVICE_ACCOUNT: &str = "gitops-controller";
+/// A controller looks after every SealedSecret of its cluster, so two of different control namespaces would quarrel. Tests that
+/// start one take turns.
+static TURN: Mutex<()> = Mutex::const_new(());
 
 /// A running controller. It is killed on drop; its caches live as long as this value, so that a restart finds them.
 #[derive(Debug)]
@@ -22,11 +25,21 @@ pub struct ControllerProcess {
     args: Vec<String>,
     address: String,
     folder: TempDir,
+    _turn: Option<MutexGuard<'static, ()>>,
 }
 
 impl ControllerProcess {
-    /// Starts the controller for a control namespace that has the ServiceAccount and its rights already.
+    /// Installs what is shipped, with `namespace` as the control namespace, and starts the controller under its ServiceAccount.
+    ///
+    /// Waits until no other test of this program runs one.
     pub async fn start(cluster: &Cluster, namespace: &str, extra_args: &[&str]) -> Self {
+        let turn = TURN.lock().await;
+        Self { _turn: Some(turn), ..Self::start_another(cluster, namespace, extra_args).await }
+    }
+
+    /// As [`start`](Self::start), beside a controller that runs already.
+    pub async fn start_another(cluster: &Cluster, namespace: &str, extra_args: &[&str]) -> Self {
+        install(cluster, namespace).await;
         let kubeconfig = cluster.kubeconfig_for_service_account(namespace, SERVICE_ACCOUNT).await;
         let folder = TempDir::with_prefix("gitops-controller-").expect("a temporary folder can be made");
         let address = format!("127.0.0.1:{}", free_port());
@@ -38,7 +51,7 @@ impl ControllerProcess {
         ];
         args.extend(extra_args.iter().map(|arg| (*arg).to_owned()));
         let process = spawn(&args, &folder);
-        Self { process, args, address, folder }
+        Self { process, args, address, folder, _turn: None }
     }
 
     /// Kills the controller if it still runs, and starts it again with the same arguments and caches.

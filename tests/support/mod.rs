@@ -4,6 +4,7 @@
 //! plane/       etcd, kube-apiserver, controllers, scheduler and kwok as local processes, one supervisor per plane
 //! cluster      a running plane as tests see it: clients, namespaces, kubeconfigs, the audit log
 //! git/         bare repositories over loopback HTTP, every request counted
+//! install      the shipped CRDs and rights, for a control namespace of the test's choice
 //! controller   our controller as a process under its own ServiceAccount
 //! process      any child process that may not outlive its test
 //! ```
@@ -19,6 +20,7 @@ pub mod controller;
 pub mod eventually;
 pub mod git;
 pub mod http;
+pub mod install;
 pub mod namespace;
 pub mod plane;
 pub mod ports;

@@ -1,7 +1,6 @@
 //! Following Applications through watches: what they are now, then every change. Nothing is polled.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::time::Duration;
 
 use futures::stream::{BoxStream, SelectAll};
 use futures::{Stream, StreamExt};
@@ -211,10 +210,4 @@ pub async fn next_before(
         None => follower.next(cx).await.map(Some),
         Some(deadline) => tokio::time::timeout_at(deadline, follower.next(cx)).await.ok().transpose(),
     }
-}
-
-/// The instant at which a time limit ends; 0 means there is none.
-#[must_use]
-pub fn deadline(limit: Duration) -> Option<tokio::time::Instant> {
-    (!limit.is_zero()).then(|| tokio::time::Instant::now() + limit)
 }

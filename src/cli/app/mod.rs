@@ -1,5 +1,6 @@
 //! Commands about Applications.
 
+pub mod diff;
 pub mod follow;
 pub mod get;
 pub mod history;
@@ -24,6 +25,7 @@ pub(super) enum AppCommand {
     List(list::ListArgs),
     Get(get::GetArgs),
     Status(status::StatusArgs),
+    Diff(diff::DiffArgs),
     #[command(alias = "reconcile")]
     Sync(Box<sync::SyncArgs>),
     Wait(wait::WaitArgs),
@@ -35,6 +37,7 @@ pub(super) async fn run(command: AppCommand, cx: &Context) -> CommandResult {
     match command {
         AppCommand::List(args) => list::run(args, cx).await,
         AppCommand::Get(args) => get::run(args, cx).await,
+        AppCommand::Diff(args) => diff::run(args, cx).await,
         AppCommand::Status(args) => status::run(args, cx).await,
         AppCommand::Sync(args) => sync::run(*args, cx).await,
         AppCommand::Wait(args) => wait::run(args, cx).await,

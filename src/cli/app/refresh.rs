@@ -6,12 +6,13 @@ use std::time::Duration;
 use clap::Args;
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
+use tokio::time::Instant;
 
 use crate::cli::{CommandResult, Context, Exit, Failure, duration};
 use crate::resource::annotations;
 use crate::ui::{paint, stream, symbols::Symbols};
 
-use super::follow::{Change, Follower, deadline, next_before};
+use super::follow::{Change, Follower, next_before};
 use super::{App, AppRef, Selection, select};
 
 /// Compare Applications with their sources again, now.
@@ -28,8 +29,8 @@ pub struct RefreshArgs {
     /// Do not wait for the controller
     #[arg(long)]
     r#async: bool,
-    /// How long to wait; 0 waits for ever
-    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration::parse_limit)]
+    /// How long to wait; a negative one means a week
+    #[arg(long, value_name = "DURATION", default_value = "30s", allow_negative_numbers = true, value_parser = duration::parse_limit)]
     timeout: Duration,
 }
 
@@ -79,7 +80,7 @@ pub async fn request(cx: &Context, app: &AppRef, hard: bool) -> Result<(), Failu
 /// When the time is over, with exit code 3; when an Application is deleted meanwhile.
 pub async fn wait_until_answered(cx: &Context, mut waiting: BTreeSet<AppRef>, limit: Duration) -> Result<Vec<App>, Failure> {
     let mut follower = Follower::these(cx, waiting.clone()).await?;
-    let deadline = deadline(limit);
+    let deadline = Some(Instant::now() + limit);
     let mut answered = Vec::new();
     while !waiting.is_empty() {
         match next_before(&mut follower, cx, deadline).await? {

@@ -12,7 +12,7 @@ use crate::cli::{CommandResult, Context, Exit, Failure, duration};
 use crate::ui::symbols::Symbols;
 use crate::ui::{paint, stream, text};
 
-use super::follow::{Change, Follower, deadline, next_before};
+use super::follow::{Change, Follower, next_before};
 use super::{App, AppRef, Selection};
 
 /// Wait until Applications are synced, healthy and idle, or whatever --for says.
@@ -33,8 +33,8 @@ pub struct WaitArgs {
     /// How long the state must last
     #[arg(long, value_name = "DURATION", default_value = "0", hide_default_value = true, value_parser = duration::parse)]
     stable: Duration,
-    /// How long to wait; 0 waits for ever
-    #[arg(long, value_name = "DURATION", default_value = "0", value_parser = duration::parse_limit)]
+    /// How long to wait; 0 looks once, a negative one means a week
+    #[arg(long, value_name = "DURATION", default_value = "5m", allow_negative_numbers = true, value_parser = duration::parse_limit)]
     timeout: Duration,
     /// Output format: json or yaml
     #[arg(short, long, value_name = "FORMAT", value_parser = Output::parse_report)]
@@ -108,23 +108,38 @@ pub async fn run(args: WaitArgs, cx: &Context) -> CommandResult {
     } else {
         args.selection.names.iter().map(|name| AppRef::parse(name, cx)).collect::<Result<Vec<_>, _>>()?
     };
-    let mut follower = Follower::these(cx, names.iter().cloned()).await?;
-    waiting.open = names.into_iter().map(|name| (name, Seen::default())).collect();
-    let deadline = deadline(args.timeout);
-    while !waiting.open.is_empty() {
-        let wake = [deadline, waiting.next_stable()].into_iter().flatten().min();
-        match next_before(&mut follower, cx, wake).await? {
-            Some(Change::Now(app)) => waiting.saw(*app, Instant::now()).iter().for_each(|line| stream::say(line)),
-            Some(Change::Gone(app)) => waiting.gone(&app, cx).await?,
-            None => {
-                waiting.settle(Instant::now());
-                if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
-                    break;
-                }
-            }
-        }
+    waiting.open = names.iter().cloned().map(|name| (name, Seen::default())).collect();
+    if args.timeout.is_zero() {
+        look_once(&mut waiting, &names, cx).await?;
+    } else {
+        watch(&mut waiting, names, Instant::now() + args.timeout, cx).await?;
     }
     waiting.finish(&args)
+}
+
+async fn look_once(waiting: &mut Waiting, names: &[AppRef], cx: &Context) -> Result<(), Failure> {
+    for name in names {
+        match super::api(cx.client().await?, &name.namespace).get_opt(&name.name).await {
+            Ok(Some(object)) => drop(waiting.saw(App::from(object), Instant::now())),
+            Ok(None) => waiting.gone(name, cx).await?,
+            Err(error) => return Err(cx.explain(&error, &format!("read application {name}"))),
+        }
+    }
+    Ok(())
+}
+
+async fn watch(waiting: &mut Waiting, names: Vec<AppRef>, deadline: Instant, cx: &Context) -> Result<(), Failure> {
+    let mut follower = Follower::these(cx, names).await?;
+    while !waiting.open.is_empty() {
+        let wake = waiting.next_stable().map_or(deadline, |stable| stable.min(deadline));
+        match next_before(&mut follower, cx, Some(wake)).await? {
+            Some(Change::Now(app)) => waiting.saw(*app, Instant::now()).iter().for_each(|line| stream::say(line)),
+            Some(Change::Gone(app)) => waiting.gone(&app, cx).await?,
+            None if wake == deadline => break,
+            None => waiting.settle(Instant::now()),
+        }
+    }
+    Ok(())
 }
 
 /// What is being waited for, and what has been seen.

@@ -11,6 +11,7 @@
 
 pub mod commands;
 pub mod files;
+pub mod handle;
 pub mod layout;
 pub mod pki;
 pub mod record;
@@ -18,6 +19,7 @@ pub mod runner;
 pub mod start;
 pub mod supervisor;
 
+pub use handle::Plane;
 pub use layout::Layout;
 pub use runner::{down, run, up};
 pub use supervisor::supervise;

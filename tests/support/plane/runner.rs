@@ -1,21 +1,20 @@
 //! `up`, `down` and `run`: the side of the user.
 
 use std::ffi::OsString;
-use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Write};
-use std::os::unix::process::CommandExt;
+use std::fs;
 use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use kubectl_gitops::cli::{Exit, Failure};
 use kubectl_gitops::ui::stream;
 use tokio::signal::unix::{Signal as SignalStream, SignalKind, signal};
 
-use super::Layout;
+use super::handle::{Plane, Supervisor};
+use super::layout::Layout;
 use super::record::{GRACE, Record, end, sweep_abandoned};
-use super::supervisor::{Order, Report};
-use crate::support::process::{shell_code, tail};
+use super::supervisor::Order;
+use crate::support::process::shell_code;
 use crate::support::signal::{ProcessId, Signal};
 
 /// The variable that tells a program under [`run`] where the plane is.
@@ -74,44 +73,35 @@ pub fn down(dir: &Path) -> Result<Exit, Failure> {
 /// # Errors
 /// When the plane or the command does not start.
 pub async fn run(command: &[OsString]) -> Result<u8, Failure> {
-    sweep_abandoned();
-    let layout = Layout::temporary()?;
-    let mut supervisor = Supervisor::start(&layout)?;
-    supervisor.wait_ready()?;
+    let mut plane = Plane::start()?;
     // From here on Ctrl-C belongs to the command. Before, it ends this process, and the supervisor notices.
     let mut interrupts = Interrupts::new();
-    let code = attend(command, &layout, &mut supervisor, &mut interrupts).await?;
-    if !Record::read(&layout.dir).is_some_and(|record| record.is_live()) {
+    let code = attend(command, &mut plane, &mut interrupts).await?;
+    if !plane.is_live() {
         stream::say("error: the control plane ended while the command ran");
     }
-    supervisor.stop();
     Ok(code)
 }
 
-async fn attend(
-    command: &[OsString],
-    layout: &Layout,
-    supervisor: &mut Supervisor,
-    interrupts: &mut Interrupts,
-) -> Result<u8, Failure> {
+async fn attend(command: &[OsString], plane: &mut Plane, interrupts: &mut Interrupts) -> Result<u8, Failure> {
     let (program, args) = command.split_first().ok_or_else(|| Failure::new("no command to run"))?;
     let mut child = tokio::process::Command::new(program)
         .args(args)
-        .env(CLUSTER_VARIABLE, &layout.dir)
+        .env(CLUSTER_VARIABLE, &plane.layout().dir)
         .stdin(Stdio::null())
         // A group of its own: the supervisor can end all of it, and Ctrl-C arrives once, through us.
         .process_group(0)
         .spawn()
         .map_err(|cause| Failure::new(format!("cannot start {}", program.display())).with_cause(&cause))?;
     let group = child.id().and_then(ProcessId::of).expect("a child stays in /proc until it has been waited for");
-    supervisor.order(&Order::Guard(group));
+    plane.guard(group);
     let status = loop {
         tokio::select! {
             status = child.wait() => break status,
             signal = interrupts.next() => group.signal_group(signal),
         }
     };
-    supervisor.order(&Order::Release);
+    plane.release(group);
     status.map(shell_code).map_err(|cause| Failure::new("cannot wait for the command").with_cause(&cause))
 }
 
@@ -141,77 +131,5 @@ impl Interrupts {
             _ = self.hangup.recv() => Signal::Terminate,
         };
         if std::mem::replace(&mut self.interrupted, true) { Signal::Kill } else { signal }
-    }
-}
-
-/// The supervisor as its runner sees it.
-struct Supervisor {
-    child: Child,
-    orders: Option<ChildStdin>,
-    reports: BufReader<ChildStdout>,
-    log: std::path::PathBuf,
-}
-
-impl Supervisor {
-    fn start(layout: &Layout) -> Result<Self, Failure> {
-        let failed = |cause: std::io::Error| Failure::new("cannot start the control plane's supervisor").with_cause(&cause);
-        let log = layout.file("supervisor.log");
-        let mut child = Command::new(std::env::current_exe().map_err(failed)?)
-            .arg("supervise")
-            .arg(&layout.dir)
-            .arg(&layout.data)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            // Not the caller's stderr: a pipeline such as `make cluster | tee log` would wait for its end.
-            .stderr(File::create(&log).map_err(failed)?)
-            // Ctrl-C in the terminal reaches the runner only, so etcd is not the first to go.
-            .process_group(0)
-            .spawn()
-            .map_err(failed)?;
-        let orders = child.stdin.take();
-        let reports = BufReader::new(child.stdout.take().expect("stdout was asked for as a pipe"));
-        Ok(Self { child, orders, reports, log })
-    }
-
-    fn wait_ready(&mut self) -> Result<(), Failure> {
-        loop {
-            match self.next_report() {
-                Some(Report::Progress(text)) => stream::say(&format!("control plane: {text}")),
-                Some(Report::Ready(text)) => {
-                    stream::say(&format!("control plane: {text}"));
-                    return Ok(());
-                }
-                Some(Report::Failed { what, causes, hint }) => {
-                    // It is tearing down what it had started; what we print comes after that.
-                    let _ = self.child.wait();
-                    return Err(Failure { what, causes, hint, exit: Exit::CouldNotRun });
-                }
-                None => {
-                    let mut failure = Failure::new("the control plane's supervisor ended");
-                    failure.causes.extend(tail(&self.log, 5).lines().map(str::to_owned));
-                    return Err(failure);
-                }
-            }
-        }
-    }
-
-    fn next_report(&mut self) -> Option<Report> {
-        let mut line = String::new();
-        self.reports.read_line(&mut line).ok().filter(|length| *length > 0)?;
-        serde_json::from_str(&line).ok()
-    }
-
-    fn order(&mut self, order: &Order) {
-        let mut line = serde_json::to_string(order).expect("an order has only numbers");
-        line.push('\n');
-        if let Some(orders) = &mut self.orders {
-            // A supervisor that is gone has no use for orders; whoever uses the plane will notice.
-            let _ = orders.write_all(line.as_bytes());
-        }
-    }
-
-    fn stop(mut self) {
-        self.orders = None;
-        let _ = self.child.wait();
     }
 }

@@ -42,7 +42,7 @@ pub enum Order {
     /// This process group works on the plane: end it if the runner vanishes.
     Guard(ProcessId),
     /// The guarded process has ended by itself.
-    Release,
+    Release(ProcessId),
 }
 
 /// Runs a plane until it is told to stop, its runner vanishes, or one of its programs ends.
@@ -59,7 +59,7 @@ pub async fn supervise(layout: Layout) -> Exit {
         }
         () = orders.until_stop() => Exit::Done,
     };
-    if let Some(guarded) = orders.guarded {
+    for guarded in orders.guarded {
         guarded.signal_group(Signal::Kill);
     }
     stop(running).await;
@@ -115,7 +115,7 @@ fn tell(report: &Report) {
 struct Orders {
     lines: mpsc::UnboundedReceiver<Order>,
     detached: bool,
-    guarded: Option<ProcessId>,
+    guarded: Vec<ProcessId>,
 }
 
 impl Orders {
@@ -129,7 +129,7 @@ impl Orders {
                 }
             }
         });
-        Self { lines, detached: false, guarded: None }
+        Self { lines, detached: false, guarded: Vec::new() }
     }
 
     /// Waits for a reason to stop: a signal, or the end of orders from a runner that did not detach.
@@ -145,8 +145,8 @@ impl Orders {
                 _ = hangup.recv() => {}
                 order = self.lines.recv(), if !self.detached => match order {
                     Some(Order::Detach) => self.detached = true,
-                    Some(Order::Guard(id)) => self.guarded = Some(id),
-                    Some(Order::Release) => self.guarded = None,
+                    Some(Order::Guard(id)) => self.guarded.push(id),
+                    Some(Order::Release(id)) => self.guarded.retain(|guarded| *guarded != id),
                     None => return,
                 },
             }

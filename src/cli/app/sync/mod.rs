@@ -11,13 +11,14 @@ use std::time::Duration;
 use clap::{ArgAction, Args};
 use k8s_openapi::api::authentication::v1::SelfSubjectReview;
 use kube::api::{Api, Patch, PatchParams, PostParams};
+use tokio::time::Instant;
 
 use crate::api::application::Info;
 use crate::cli::output::{Output, print_document};
 use crate::cli::{CommandResult, Context, Exit, Failure, duration};
 use crate::ui::{age, stream};
 
-use super::follow::{Change, Follower, deadline};
+use super::follow::{Change, Follower};
 use super::{App, AppRef, Selection, refresh, select};
 use filter::ResourceFilter;
 use report::Outcome;
@@ -71,8 +72,8 @@ pub struct SyncArgs {
     /// Do not wait for the end
     #[arg(long)]
     r#async: bool,
-    /// How long to watch; 0 watches for ever. The operation goes on in any case
-    #[arg(long, value_name = "DURATION", default_value = "0", value_parser = duration::parse_limit)]
+    /// How long to watch; a negative one means a week. The operation goes on in any case
+    #[arg(long, value_name = "DURATION", default_value = "5m", allow_negative_numbers = true, value_parser = duration::parse_limit)]
     timeout: Duration,
     /// Output format: json or yaml
     #[arg(short, long, value_name = "FORMAT", value_parser = Output::parse_report)]
@@ -187,7 +188,7 @@ async fn watch(cx: &Context, started: BTreeMap<AppRef, App>, args: &SyncArgs) ->
     let names = started.keys().map(ToString::to_string).collect::<Vec<_>>().join(" ");
     cx.when_interrupted(Some(format!("still running: kubectl gitops wait {names} --for operation")));
     let mut follower = Follower::these(cx, started.keys().cloned()).await?;
-    let deadline = deadline(args.timeout);
+    let deadline = Instant::now() + args.timeout;
     let mut screen = Screen::new(&started, deadline, cx);
     let mut open = started;
     let mut outcomes = Vec::new();
@@ -211,20 +212,13 @@ async fn watch(cx: &Context, started: BTreeMap<AppRef, App>, args: &SyncArgs) ->
                 }
             },
             () = screen.tick() => screen.draw(),
-            () = sleep_until(deadline) => break,
+            () = tokio::time::sleep_until(deadline) => break,
         }
     }
     screen.close();
     cx.when_interrupted(None);
     outcomes.extend(open.into_values().map(Outcome::of_unfinished));
     Ok(outcomes)
-}
-
-async fn sleep_until(deadline: Option<tokio::time::Instant>) {
-    match deadline {
-        Some(deadline) => tokio::time::sleep_until(deadline).await,
-        None => std::future::pending().await,
-    }
 }
 
 /// The request carried no operation state, so a finished one is that of our operation or of a later one.

@@ -91,17 +91,20 @@ impl Outcome {
             End::Failed => self.tell_failure(symbols, name),
             End::Deleted => stream::out(&format!("{} {name} was deleted\n", paint::bad(symbols.failed))),
             End::TimedOut => {
-                let seconds = self.started().map(|start| age::since(Some(start), now)).unwrap_or_default();
-                let what = format!("{name} is still {} {seconds}", self.view.phase.to_lowercase());
-                stream::out(&format!(
-                    "{} {}: {}\n",
-                    paint::attention(symbols.attention),
-                    what.trim_end(),
-                    text::clean(&self.view.message)
-                ));
+                stream::out(&format!("{} {name} {}\n", paint::attention(symbols.attention), self.unfinished(now)));
                 stream::say(&format!("the operation goes on: kubectl gitops wait {name} --for operation"));
             }
         }
+    }
+
+    fn unfinished(&self, now: Timestamp) -> String {
+        let view = &self.view;
+        if view.phase.is_empty() {
+            return "has not been picked up by the controller yet".into();
+        }
+        let since = age::since(self.started(), now);
+        let message = if view.message.is_empty() { String::new() } else { format!(": {}", text::clean(&view.message)) };
+        format!("is still {} after {since}{message}", view.phase.to_lowercase())
     }
 
     fn tell_success(&self, symbols: &Symbols, name: &str) {

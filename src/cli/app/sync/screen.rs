@@ -24,7 +24,7 @@ const HEARTBEAT: Duration = Duration::from_secs(30);
 pub struct Screen {
     views: BTreeMap<AppRef, SyncView>,
     began: Instant,
-    deadline: Option<Instant>,
+    deadline: Instant,
     ticks: Interval,
     tick: usize,
     region: Option<Region>,
@@ -33,7 +33,7 @@ pub struct Screen {
 
 impl Screen {
     /// Begins with the requested operations. Only a single Application has a picture.
-    pub fn new(started: &BTreeMap<AppRef, App>, deadline: Option<Instant>, cx: &Context) -> Self {
+    pub fn new(started: &BTreeMap<AppRef, App>, deadline: Instant, cx: &Context) -> Self {
         let region = (started.len() == 1 && stream::can_redraw()).then(Region::default);
         let now = Instant::now();
         let mut ticks = match region {
@@ -100,7 +100,7 @@ impl Screen {
         let now = Instant::now();
         Clock {
             elapsed: (now - self.began).as_secs(),
-            left: self.deadline.map(|deadline| deadline.saturating_duration_since(now).as_secs()),
+            left: Some(self.deadline.saturating_duration_since(now).as_secs()),
             tick: self.tick,
         }
     }
