@@ -8,9 +8,11 @@ mod exit;
 mod flags;
 mod kubeconfig;
 pub mod output;
+pub mod reference;
 mod reserved;
 mod root;
 pub mod version;
+mod warnings;
 
 pub use context::Context;
 pub use exit::{CommandResult, Exit, Failure};
