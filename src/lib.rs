@@ -28,3 +28,6 @@ pub mod controller;
 pub mod ui;
 
 pub mod cli;
+
+#[cfg(test)]
+mod testing;

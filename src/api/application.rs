@@ -814,4 +814,7 @@ pub struct ApplicationSummary {
     /// URLs of ingresses and links.
     #[serde(rename = "externalURLs", default, skip_serializing_if = "Vec::is_empty")]
     pub external_urls: Vec<String>,
+    /// True when it manages other Applications.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_app_of_apps: bool,
 }

@@ -19,6 +19,9 @@ pub struct AppProject {
     pub metadata: ObjectMeta,
     /// What the project permits.
     pub spec: AppProjectSpec,
+    /// Tokens that Argo CD's API server issued; kept as they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<serde_json::Value>,
 }
 kubernetes_resource!(AppProject, "argoproj.io", "AppProject", "appprojects");
 

@@ -1,1 +1,15 @@
 //! Everything that talks to a destination cluster: discovery, watch cache, server-side apply and dry-run.
+
+mod apply;
+mod cache;
+mod compare;
+mod discovery;
+mod error;
+mod live;
+
+pub use apply::{Propagation, Writer};
+pub use cache::{KindFailure, LiveCache};
+pub use compare::{Difference, Memo, Verdicts, compare};
+pub use discovery::{Discovery, KindInfo};
+pub use error::ClusterError;
+pub use live::LiveObject;

@@ -1,1 +1,3 @@
 //! The loops of `gitops-controller`.
+
+pub mod sealedsecret;

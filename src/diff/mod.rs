@@ -1,6 +1,19 @@
 //! Compares target state with live state. Pure.
+//!
+//! Comparison is local first: the target's fields against the live ones, and the fields that our manager owns against the
+//! target. What that cannot decide (defaults, another spelling of a quantity, lists whose merge key is unknown) is
+//! [`Verdict::Undecided`]; the caller then asks the API server once for a server-side dry-run and compares its answer with
+//! [`predicted_differs`]. So steady state needs no request, and no schema is needed here.
 
+mod fields;
+mod ignore;
+mod local;
 pub mod mask;
+mod normalise;
 pub mod report;
 
+pub use fields::owned_fields;
+pub use ignore::{IgnoreRule, UnsupportedIgnore, rules_for, unsupported};
+pub use local::{Verdict, compare_locally};
+pub use normalise::{normalise_live, normalise_target, predicted_differs};
 pub use report::{Change, FieldChange, ObjectDiff, object_diff};

@@ -1,1 +1,20 @@
-//! Life of the sealing keys: load, create, rotate, back up, prove.
+//! Life of the sealing keys: read from Secrets, created, published, backed up, and proven to open what Git holds.
+//!
+//! ```text
+//! Secrets (label …/sealed-secrets-key=active) ──read──> Keyring ──> sealing
+//!        ^                    │                            └─active─> ConfigMap gitops-sealing-certificate (public)
+//!     create                  └──backup──> age file ──drill──> "142/142 recoverable"
+//! ```
+//!
+//! Private keys leave this module only inside [`crate::sealing::Keyring`], which cannot print them, and inside encrypted backups.
+
+pub mod backup;
+pub mod drill;
+mod generate;
+mod published;
+mod secret;
+pub mod store;
+
+pub use generate::{GenerateError, GeneratedKey, generate};
+pub use published::{CERTIFICATE_MAP, CERTIFICATE_PEM, FINGERPRINT};
+pub use secret::{ACTIVE_LABEL, BrokenKey, KeySecret, LAST_BACKUP, LAST_BACKUP_FILE, LEGACY_NAME, StoredKey};

@@ -1,6 +1,7 @@
 //! Any Kubernetes object: identity, YAML streams, annotations, tracking id, kind order. Pure.
 
 pub mod annotations;
+pub mod images;
 mod key;
 mod object;
 pub mod order;

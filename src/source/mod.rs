@@ -1,1 +1,32 @@
-//! Credentials and fetching: turns a repository URL and a revision into a `SourceTree`.
+//! Fetches sources: one mirror and one poll per Git repository, however many applications use it.
+//!
+//! ```text
+//!  resolve(url, "main") ──> Repository ──ls-refs, at most once per poll──> remote
+//!  tree(url, commit)    ──>     │       ──fetch, only when missing──────>
+//!                               v
+//!                            Mirror (bare, shallow, on disk; may be lost at any time)
+//!                               v
+//!                            SourceTree (reads objects; writes files only for programs that need them)
+//! ```
+//!
+//! Nothing of the machine's Git configuration is used: no system or user files, no credential helpers, no prompts.
+
+mod address;
+mod error;
+mod mirror;
+mod refs;
+mod repositories;
+mod repository;
+mod tree;
+
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
+
+pub use address::Address;
+pub use error::SourceError;
+pub use refs::Commit;
+pub use repositories::{Options, Repositories};
+pub use repository::Freshness;
+pub use tree::{Entry, EntryKind, Followed, SourceTree};

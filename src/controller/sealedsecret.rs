@@ -1,0 +1,90 @@
+//! Opens SealedSecrets into Secrets, and looks after the keys that do it.
+//!
+//! ```text
+//!  key Secrets ───watch──> keys::run ──Keyring──┐          (a new key: all SealedSecrets are looked at again)
+//!  SealedSecrets ─watch────────────────────────>├─> reconcile one ──> one Secret, one status, only on a change
+//!  opened Secrets ─watch──> secrets::run ───────┘          (metadata only, and only those that carry our label)
+//! ```
+//!
+//! Steady state is the watches and nothing else. Each opened Secret carries a digest of what it was opened from, so a restart
+//! neither decrypts nor writes. What needs a person waits for a change; what may go away by itself is tried again with a growing wait.
+
+mod context;
+mod keys;
+mod reconcile;
+mod secrets;
+mod status;
+
+pub use context::{Counters, SealingContext};
+
+use std::sync::Arc;
+
+use futures::{FutureExt as _, Stream, StreamExt as _};
+use kube::api::DynamicObject;
+use kube::runtime::reflector::{self, ObjectRef};
+use kube::runtime::{Controller, WatchStreamExt as _, controller, watcher};
+
+use crate::advice::{Advice, Remedy};
+use crate::resource::annotations::LAST_APPLIED;
+
+/// SealedSecrets that are opened side by side. Opening is bound by the processor, so more would not help.
+const CONCURRENCY: u16 = 4;
+
+/// A loop that runs for ever has ended.
+#[derive(Debug, thiserror::Error)]
+#[error("the loop over {what} ended")]
+pub struct Error {
+    what: &'static str,
+}
+
+impl Advice for Error {
+    fn remedy(&self) -> Remedy {
+        Remedy::ReportBug
+    }
+}
+
+/// Runs for ever: keys, opened Secrets, SealedSecrets.
+///
+/// # Errors
+/// When one of the loops ends, which none should.
+pub async fn run(cx: Arc<SealingContext>) -> Result<(), Error> {
+    let (changes, changed_secrets) = futures::channel::mpsc::unbounded();
+    let ended = tokio::select! {
+        () = keys::run(&cx) => "sealing keys",
+        () = secrets::run(&cx, changes) => "opened Secrets",
+        () = sealed_secrets(Arc::clone(&cx), changed_secrets) => "SealedSecrets",
+    };
+    Err(Error { what: ended })
+}
+
+/// Waits until the keys and the opened Secrets are known: before, every Secret would look absent and every item undecryptable.
+async fn sealed_secrets(cx: Arc<SealingContext>, changed_secrets: impl Stream<Item = ObjectRef<DynamicObject>> + Send + 'static) {
+    cx.wait_until_known().await;
+    let resource = context::sealed_secret_resource();
+    let writer = reflector::store::Writer::new(resource.clone());
+    let reader = writer.as_reader();
+    let stream =
+        watcher(cx.sealed_secrets(), watcher::Config::default()).default_backoff().modify(trim).reflect(writer).applied_objects();
+    let stream = stream.inspect(|result| {
+        if let Err(error) = result {
+            tracing::warn!(%error, "watching SealedSecrets failed, trying again");
+        }
+    });
+    Controller::for_stream_with(stream, reader, resource)
+        .with_config(controller::Config::default().concurrency(CONCURRENCY))
+        .reconcile_on(changed_secrets)
+        .reconcile_all_on(cx.keys_changed())
+        .run(|object, cx| reconcile::reconcile(object, cx).map(Ok), |_, error: &std::convert::Infallible, _| match *error {}, cx)
+        .for_each(|_| std::future::ready(()))
+        .await;
+}
+
+/// Keeps what opening reads, and of managedFields only who wrote when.
+fn trim(object: &mut DynamicObject) {
+    if let Some(annotations) = &mut object.metadata.annotations {
+        annotations.remove(LAST_APPLIED);
+    }
+    for entry in object.metadata.managed_fields.iter_mut().flatten() {
+        entry.fields_v1 = None;
+    }
+}

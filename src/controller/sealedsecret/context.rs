@@ -1,0 +1,145 @@
+//! What the loops share.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures::Stream;
+use k8s_openapi::api::core::v1::Secret;
+use kube::Client;
+use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind};
+use kube::core::PartialObjectMeta;
+use kube::runtime::events::{Recorder, Reporter};
+use tokio::sync::watch;
+
+use super::secrets::SecretIndex;
+use crate::sealing::Keyring;
+
+/// First wait after a failed attempt; it doubles up to [`LONGEST_WAIT`].
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+/// Longest wait between attempts: an obstacle that goes away is noticed within this time.
+const LONGEST_WAIT: Duration = Duration::from_secs(300);
+
+/// What the loops share, and what the rest of the controller may ask.
+pub struct SealingContext {
+    pub(super) client: Client,
+    pub(super) control_namespace: String,
+    namespace: Option<String>,
+    pub(super) keys: watch::Sender<Arc<Keyring>>,
+    pub(super) secrets: SecretIndex,
+    pub(super) events: Recorder,
+    /// Keys are loaded, and the certificate is published.
+    pub(super) keys_ready: watch::Sender<bool>,
+    counters: Counters,
+    attempts: Mutex<BTreeMap<String, u32>>,
+}
+
+/// How much was done since the start.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Private RSA operations.
+    pub private_key_operations: AtomicU64,
+    /// SealedSecrets that were opened, or tried to.
+    pub unseals: AtomicU64,
+    /// Secrets that were written.
+    pub secret_writes: AtomicU64,
+    /// Statuses that were written.
+    pub status_writes: AtomicU64,
+}
+
+impl Counters {
+    pub(super) fn add(counter: &AtomicU64, count: u64) {
+        counter.fetch_add(count, Ordering::Relaxed);
+    }
+}
+
+impl SealingContext {
+    /// Makes the context of one controller; keys live in its control namespace.
+    #[must_use]
+    pub fn new(client: Client, control_namespace: String) -> Self {
+        let reporter = Reporter { controller: "sealed-secrets".into(), instance: None };
+        Self {
+            events: Recorder::new(client.clone(), reporter),
+            client,
+            control_namespace,
+            namespace: None,
+            keys: watch::Sender::new(Arc::default()),
+            secrets: SecretIndex::default(),
+            keys_ready: watch::Sender::new(false),
+            counters: Counters::default(),
+            attempts: Mutex::default(),
+        }
+    }
+
+    /// Limits opening to one namespace, for installations without rights in the others.
+    #[must_use]
+    pub fn only_in(mut self, namespace: impl Into<String>) -> Self {
+        self.namespace = Some(namespace.into());
+        self
+    }
+
+    /// SealedSecrets of the namespaces that we look after.
+    pub(super) fn sealed_secrets(&self) -> Api<DynamicObject> {
+        let resource = sealed_secret_resource();
+        match &self.namespace {
+            Some(namespace) => Api::namespaced_with(self.client.clone(), namespace, &resource),
+            None => Api::all_with(self.client.clone(), &resource),
+        }
+    }
+
+    /// Metadata of the Secrets of the namespaces that we look after.
+    pub(super) fn secret_metadata(&self) -> Api<PartialObjectMeta<Secret>> {
+        match &self.namespace {
+            Some(namespace) => Api::namespaced(self.client.clone(), namespace),
+            None => Api::all(self.client.clone()),
+        }
+    }
+
+    /// The certificate to seal with, as PEM; none until the first key is loaded.
+    #[must_use]
+    pub fn certificate(&self) -> Option<String> {
+        self.keys.borrow().active().map(|key| key.certificate().pem.clone())
+    }
+
+    /// Whether keys and opened Secrets are known and the certificate is published.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        *self.keys_ready.borrow() && self.secrets.is_known()
+    }
+
+    /// How much was done since the start.
+    #[must_use]
+    pub const fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    pub(super) async fn wait_until_known(&self) {
+        // Neither can fail: the senders live as long as this context.
+        let _ = self.keys_ready.subscribe().wait_for(|ready| *ready).await;
+        self.secrets.wait_until_known().await;
+    }
+
+    /// Ticks whenever the set of keys has changed.
+    pub(super) fn keys_changed(&self) -> impl Stream<Item = ()> + Send + use<> {
+        futures::stream::unfold(self.keys.subscribe(), async |mut keys| keys.changed().await.ok().map(|()| ((), keys)))
+    }
+
+    /// How long to wait before an object's next attempt.
+    pub(super) fn wait_after_failure(&self, object: &str) -> Duration {
+        let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = attempts.entry(object.to_owned()).or_default();
+        let wait = FIRST_WAIT.saturating_mul(1 << (*count).min(16)).min(LONGEST_WAIT);
+        *count += 1;
+        wait
+    }
+
+    pub(super) fn forget_failures(&self, object: &str) {
+        self.attempts.lock().unwrap_or_else(PoisonError::into_inner).remove(object);
+    }
+}
+
+/// SealedSecrets as dynamic objects, so that one that cannot be read does not stop the others.
+pub(super) fn sealed_secret_resource() -> ApiResource {
+    ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk("bitnami.com", "v1alpha1", "SealedSecret"), "sealedsecrets")
+}

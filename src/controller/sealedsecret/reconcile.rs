@@ -1,0 +1,295 @@
+//! Brings the Secret of one SealedSecret to what it should be.
+
+use std::sync::Arc;
+
+use kube::api::{DynamicObject, GetParams, Patch, PatchParams, PostParams};
+use kube::runtime::controller::Action;
+use kube::runtime::events::{Event, EventType};
+use kube::{Resource as _, core::Request};
+use serde_json::{Map, Value, json};
+
+use super::SealingContext;
+use super::context::{Counters, sealed_secret_resource};
+use super::secrets::{FIELD_MANAGER, Place, SecretFacts};
+use super::status::{self, Verdict};
+use crate::advice::one_line;
+use crate::api::SealedSecret;
+use crate::resource::Object;
+use crate::sealing::{
+    KeyId, OpenedSecret, Ownership, SecretManifest, Source, Trial, UNSEALED_WITH, UnsealError, Write, managed_by_us, ownership,
+    plan_write, skips_owner_reference, unseal,
+};
+
+/// Longest message of an Event that the API server takes.
+const LONGEST_NOTE: usize = 1024;
+
+/// What stands in the way.
+#[derive(Debug)]
+enum Obstacle {
+    /// The object is not a SealedSecret; only an edit helps.
+    Unreadable(serde_json::Error),
+    /// It does not open; only an edit or another key helps.
+    Unseal(UnsealError),
+    /// A Secret of its name belongs to somebody else; that may change at any time, and we do not watch it.
+    NotManaged { name: String },
+    /// The API server refused or was away.
+    Api(kube::Error),
+    /// The task that opens was cancelled.
+    Cancelled,
+}
+
+impl Obstacle {
+    const fn is_retried(&self) -> bool {
+        matches!(self, Self::NotManaged { .. } | Self::Api(_) | Self::Cancelled)
+    }
+
+    /// Reason and text of the condition.
+    fn verdict(&self) -> Verdict {
+        match self {
+            Self::Unreadable(error) => Verdict::failed("Unreadable", format!("this is not a SealedSecret: {error}")),
+            Self::Unseal(error) => Verdict::failed("UnsealFailed", one_line(error, error)),
+            Self::NotManaged { name } => Verdict::failed(
+                "NotManaged",
+                format!(
+                    "failed update: Resource \"{name}\" already exists and is not managed by SealedSecret (hint: delete that Secret, or annotate it with \
+                     sealedsecrets.bitnami.com/managed: \"true\" to let it be replaced)"
+                ),
+            ),
+            Self::Api(error) => Verdict::failed("UpdateFailed", api_message(error)),
+            Self::Cancelled => Verdict::failed("UpdateFailed", "opening was interrupted".to_owned()),
+        }
+    }
+
+    /// Reason and text of the Event, as upstream.
+    fn event(&self, place: &Place) -> (&'static str, String) {
+        match self {
+            Self::Unreadable(_) | Self::Unseal(_) => ("ErrUnsealFailed", format!("Failed to unseal: {}", self.verdict().message)),
+            Self::NotManaged { name } => {
+                ("ErrUpdateFailed", format!("Resource \"{name}\" already exists and is not managed by SealedSecret"))
+            }
+            Self::Api(error) if is_immutable(error) => ("ErrUpdateFailed", immutable_note(place)),
+            Self::Api(_) | Self::Cancelled => ("ErrUpdateFailed", self.verdict().message),
+        }
+    }
+}
+
+/// The API server names fields in its refusals and never the values of a Secret's data, which it takes as opaque bytes.
+fn api_message(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) => status.message.clone(),
+        other => other.to_string(),
+    }
+}
+
+fn is_immutable(error: &kube::Error) -> bool {
+    api_message(error).ends_with("field is immutable when `immutable` is set")
+}
+
+fn immutable_note((namespace, name): &Place) -> String {
+    format!(
+        "Error updating {namespace}/{name}: the target Secret is immutable. Once a Secret is marked as immutable, it is not possible to revert this \
+         change nor to mutate the contents of the data field. You can only delete and recreate the Secret."
+    )
+}
+
+/// Brings the Secret of one SealedSecret to what it should be, and says so in its status.
+pub(super) async fn reconcile(object: Arc<DynamicObject>, cx: Arc<SealingContext>) -> Action {
+    if object.metadata.deletion_timestamp.is_some() {
+        return Action::await_change();
+    }
+    let place: Place = (object.metadata.namespace.clone().unwrap_or_default(), object.metadata.name.clone().unwrap_or_default());
+    let key = format!("{}/{}", place.0, place.1);
+    let outcome = open(&object, &place, &cx).await;
+    let verdict = outcome.as_ref().map_or_else(Obstacle::verdict, |_| Verdict::synced());
+    let status_written = status::write(&cx, &object, &verdict).await;
+    if matches!(status_written, Ok(true)) || matches!(outcome, Ok(Done::Wrote)) {
+        publish(&cx, &object, &place, outcome.as_ref().err()).await;
+    }
+    if let Err(error) = &status_written {
+        tracing::warn!(sealed_secret = key, %error, "cannot write the status, trying again");
+    }
+    match outcome {
+        Err(obstacle) if obstacle.is_retried() => Action::requeue(cx.wait_after_failure(&key)),
+        _ if status_written.is_err() => Action::requeue(cx.wait_after_failure(&key)),
+        _ => {
+            cx.forget_failures(&key);
+            Action::await_change()
+        }
+    }
+}
+
+/// How a SealedSecret came to be in order.
+#[derive(Debug)]
+enum Done {
+    /// It was.
+    Already,
+    /// The Secret was written.
+    Wrote,
+}
+
+async fn open(object: &DynamicObject, place: &Place, cx: &SealingContext) -> Result<Done, Obstacle> {
+    let sealed = Arc::new(read(object)?);
+    let source = Source::of(&sealed);
+    let facts = cx.secrets.get(place);
+    if facts.as_ref().is_some_and(|facts| is_in_order(facts, &sealed, &source)) {
+        return Ok(Done::Already);
+    }
+    // Before any key is used: a foreign Secret would be looked at again and again.
+    let live = get_secret(cx, place).await.map_err(Obstacle::Api)?;
+    let ownership = live.as_ref().map_or(Ownership::Ours, |live| ownership(live, &sealed));
+    if ownership == Ownership::Foreign {
+        return Err(Obstacle::NotManaged { name: place.1.clone() });
+    }
+    let last = live.as_ref().and_then(|live| live.annotation(UNSEALED_WITH)).map(KeyId::remembered);
+    let (mut opened, used) = decrypt(&sealed, last, object, cx).await?;
+    opened.remember(&source, used.as_ref());
+    write(cx, place, &opened, live, ownership).await.map_err(Obstacle::Api)
+}
+
+fn read(object: &DynamicObject) -> Result<SealedSecret, Obstacle> {
+    let mut value = object.data.clone();
+    let metadata = serde_json::to_value(&object.metadata).map_err(Obstacle::Unreadable)?;
+    if let Value::Object(map) = &mut value {
+        // Only its own writer reads it, and a strange one must not stand in the way of opening.
+        map.remove("status");
+        map.insert("metadata".into(), metadata);
+    }
+    serde_json::from_value(value).map_err(Obstacle::Unreadable)
+}
+
+/// Whether the Secret was opened from exactly this SealedSecret and nobody has changed its values or owner since.
+fn is_in_order(facts: &SecretFacts, sealed: &SealedSecret, source: &Source) -> bool {
+    let uid = sealed.metadata.uid.as_deref().unwrap_or_default();
+    let owned = facts.is_controlled_by(uid)
+        || facts.is_patched()
+        || managed_by_us(facts.unsealed_from.as_deref(), uid) && skips_owner_reference(sealed);
+    facts.unsealed_from.as_deref() == Some(source.as_str()) && owned && facts.is_untouched(sealed.spec.encrypted_data.keys())
+}
+
+/// Opens on a thread that may block: a private RSA operation takes milliseconds, and there is one for every item.
+async fn decrypt(
+    sealed: &Arc<SealedSecret>,
+    last: Option<KeyId>,
+    object: &DynamicObject,
+    cx: &SealingContext,
+) -> Result<(OpenedSecret, Option<KeyId>), Obstacle> {
+    let (sealed, keys) = (Arc::clone(sealed), cx.keys.borrow().clone());
+    let mut trial = Trial { last, sealed_by: last_edit(object), operations: 0 };
+    let task = tokio::task::spawn_blocking(move || {
+        let opened = unseal(&sealed, &keys, &mut trial);
+        (opened, trial)
+    });
+    let (opened, trial) = task.await.map_err(|_| Obstacle::Cancelled)?;
+    Counters::add(&cx.counters().unseals, 1);
+    Counters::add(&cx.counters().private_key_operations, trial.operations);
+    Ok((opened.map_err(Obstacle::Unseal)?, trial.last))
+}
+
+/// The last time anybody but the controller wrote the object: what is sealed in it was sealed before.
+fn last_edit(object: &DynamicObject) -> Option<jiff::Timestamp> {
+    let entries = object.metadata.managed_fields.iter().flatten();
+    let edits = entries.filter(|entry| entry.subresource.is_none()).filter_map(|entry| entry.time.as_ref()).map(|time| time.0);
+    edits.max().or(object.metadata.creation_timestamp.as_ref().map(|time| time.0))
+}
+
+fn secrets(place: &Place) -> Request {
+    Request::new(format!("/api/v1/namespaces/{}/secrets", place.0))
+}
+
+async fn get_secret(cx: &SealingContext, place: &Place) -> Result<Option<SecretManifest>, kube::Error> {
+    let request = secrets(place).get(&place.1, &GetParams::default()).map_err(kube::Error::BuildRequest)?;
+    match cx.client.request::<Object>(request).await {
+        Ok(live) => Ok(Some(SecretManifest::new(live))),
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// One POST or PUT, or nothing. A PUT carries the resourceVersion that was read, so nobody's edit is overwritten unseen.
+async fn write(
+    cx: &SealingContext,
+    place: &Place,
+    opened: &OpenedSecret,
+    live: Option<SecretManifest>,
+    ownership: Ownership,
+) -> Result<Done, kube::Error> {
+    let parameters = PostParams { field_manager: Some(FIELD_MANAGER.into()), ..PostParams::default() };
+    let body = |manifest: &SecretManifest| serde_json::to_vec(&**manifest).map_err(kube::Error::SerdeError);
+    let request = match plan_write(opened.manifest(), live.as_ref(), ownership) {
+        Write::Nothing => None,
+        Write::Create(manifest) => Some(secrets(place).create(&parameters, body(&manifest)?)),
+        Write::Update(manifest) => Some(secrets(place).replace(&place.1, &parameters, body(&manifest)?)),
+    };
+    let mut now = live;
+    let mut done = Done::Already;
+    if let Some(request) = request {
+        now = Some(send(cx, request).await?);
+        done = Done::Wrote;
+    }
+    if !now.as_ref().is_some_and(|now| owns_every_item(now, opened)) {
+        now = Some(take_ownership(cx, place, opened).await?);
+        done = Done::Wrote;
+    }
+    let metadata = now.as_ref().and_then(|now| now.get(&["metadata"])).cloned().unwrap_or_default();
+    cx.secrets.note(place, &serde_json::from_value(metadata).map_err(kube::Error::SerdeError)?);
+    Ok(done)
+}
+
+async fn send(
+    cx: &SealingContext,
+    request: Result<http::Request<Vec<u8>>, kube::core::request::Error>,
+) -> Result<SecretManifest, kube::Error> {
+    let answer = cx.client.request(request.map_err(kube::Error::BuildRequest)?).await?;
+    Counters::add(&cx.counters().secret_writes, 1);
+    Ok(SecretManifest::new(answer))
+}
+
+fn owns_every_item(live: &Object, opened: &OpenedSecret) -> bool {
+    let entries = live.get(&["metadata", "managedFields"]).and_then(Value::as_array).into_iter().flatten();
+    let ours: Vec<&Map<String, Value>> = entries
+        .filter(|entry| entry["manager"] == FIELD_MANAGER)
+        .filter_map(|entry| entry.pointer("/fieldsV1/f:data")?.as_object())
+        .collect();
+    opened.data.keys().all(|key| ours.iter().any(|fields| fields.contains_key(&format!("f:{key}"))))
+}
+
+/// Applies the items that another controller wrote before us with the same values, so that the API server notes them as ours
+/// too: from then on a foreign edit shows in the metadata, and nothing has to be decrypted to find it.
+async fn take_ownership(cx: &SealingContext, place: &Place, opened: &OpenedSecret) -> Result<SecretManifest, kube::Error> {
+    let manifest = opened.manifest();
+    let items = SecretManifest::new(Object(Map::from_iter([
+        ("apiVersion".to_owned(), "v1".into()),
+        ("kind".to_owned(), "Secret".into()),
+        ("metadata".to_owned(), json!({ "name": place.1, "namespace": place.0 })),
+        ("data".to_owned(), manifest.get(&["data"]).cloned().unwrap_or_default()),
+    ])));
+    let parameters = PatchParams::apply(FIELD_MANAGER).force();
+    send(cx, secrets(place).patch(&place.1, &parameters, &Patch::Apply(&*items))).await
+}
+
+async fn publish(cx: &SealingContext, object: &DynamicObject, place: &Place, obstacle: Option<&Obstacle>) {
+    let (type_, reason, note) = match obstacle {
+        None => (EventType::Normal, "Unsealed", "SealedSecret unsealed successfully".to_owned()),
+        Some(obstacle) => {
+            let (reason, note) = obstacle.event(place);
+            tracing::warn!(sealed_secret = format!("{}/{}", place.0, place.1), note, "SealedSecret not opened");
+            (EventType::Warning, reason, note)
+        }
+    };
+    let event = Event { type_, reason: reason.into(), note: Some(shortened(note)), action: reason.into(), secondary: None };
+    if let Err(error) = cx.events.publish(&event, &object.object_ref(&sealed_secret_resource())).await {
+        tracing::warn!(%error, reason, "cannot write an event");
+    }
+}
+
+fn shortened(mut note: String) -> String {
+    if note.len() > LONGEST_NOTE {
+        let mut end = LONGEST_NOTE - 4;
+        while !note.is_char_boundary(end) {
+            end -= 1;
+        }
+        note.truncate(end);
+        note.push_str(" ...");
+    }
+    note
+}

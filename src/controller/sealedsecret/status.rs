@@ -1,0 +1,138 @@
+//! The status of a SealedSecret: decided here, written only on a change, and again after a conflict.
+
+use jiff::Timestamp;
+use kube::api::{Api, DynamicObject, Patch, PatchParams};
+use serde_json::{Value, json};
+
+use super::SealingContext;
+use super::context::{Counters, sealed_secret_resource};
+use super::secrets::FIELD_MANAGER;
+
+/// Attempts against others who write the same object.
+const ATTEMPTS: usize = 5;
+
+/// What came out for one SealedSecret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Verdict {
+    /// Whether the Secret is as it should be.
+    pub synced: bool,
+    /// One word.
+    pub reason: &'static str,
+    /// What is wrong; empty when nothing is.
+    pub message: String,
+}
+
+impl Verdict {
+    pub const fn synced() -> Self {
+        Self { synced: true, reason: "Unsealed", message: String::new() }
+    }
+
+    pub const fn failed(reason: &'static str, message: String) -> Self {
+        Self { synced: false, reason, message }
+    }
+}
+
+/// Decides the next status; `None` when the present one says the same. Conditions of other types stay, behind ours.
+pub(super) fn next_status(present: Option<&Value>, generation: Option<i64>, verdict: &Verdict, now: Timestamp) -> Option<Value> {
+    let present = present.unwrap_or(&Value::Null);
+    let conditions = present["conditions"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let ours = conditions.iter().find(|condition| condition["type"] == "Synced");
+    let status = if verdict.synced { "True" } else { "False" };
+    let same_status = ours.is_some_and(|condition| condition["status"] == status);
+    let text = |field: &str| ours.and_then(|condition| condition[field].as_str()).unwrap_or_default();
+    let same_generation = generation.is_none() || present["observedGeneration"].as_i64() == generation;
+    // An empty reason is upstream's way; that alone is no cause for a write.
+    let same_reason = text("reason").is_empty() || text("reason") == verdict.reason;
+    if same_status && same_generation && same_reason && text("message") == verdict.message {
+        return None;
+    }
+    let now = now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let flipped = if same_status && !text("lastTransitionTime").is_empty() { text("lastTransitionTime") } else { &now };
+    let mut condition = json!({
+        "type": "Synced", "status": status, "reason": verdict.reason, "lastUpdateTime": now, "lastTransitionTime": flipped,
+    });
+    if !verdict.message.is_empty() {
+        condition["message"] = verdict.message.as_str().into();
+    }
+    let others = conditions.iter().filter(|condition| condition["type"] != "Synced").cloned();
+    let conditions: Vec<Value> = std::iter::once(condition).chain(others).collect();
+    Some(json!({ "observedGeneration": generation, "conditions": conditions }))
+}
+
+/// Writes the status if it says something new. After a conflict the object is read again: our verdict stands unless it is about
+/// an older generation.
+///
+/// # Errors
+/// When the API server refuses or cannot be reached.
+pub(super) async fn write(cx: &SealingContext, object: &DynamicObject, verdict: &Verdict) -> Result<bool, kube::Error> {
+    let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
+    let name = object.metadata.name.as_deref().unwrap_or_default();
+    let api: Api<DynamicObject> = Api::namespaced_with(cx.client.clone(), namespace, &sealed_secret_resource());
+    let mut latest: Option<DynamicObject> = None;
+    for attempt in 1.. {
+        let current = latest.as_ref().unwrap_or(object);
+        if current.metadata.generation != object.metadata.generation || current.metadata.uid != object.metadata.uid {
+            return Ok(false);
+        }
+        let Some(status) = next_status(current.data.get("status"), current.metadata.generation, verdict, Timestamp::now()) else {
+            return Ok(false);
+        };
+        let patch = json!({ "metadata": { "resourceVersion": current.metadata.resource_version }, "status": status });
+        let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..PatchParams::default() };
+        match api.patch_status(name, &parameters, &Patch::Merge(patch)).await {
+            Ok(_) => {
+                Counters::add(&cx.counters().status_writes, 1);
+                return Ok(true);
+            }
+            Err(kube::Error::Api(status)) if status.code == 409 && attempt < ATTEMPTS => match api.get_opt(name).await? {
+                Some(object) => latest = Some(object),
+                None => return Ok(false),
+            },
+            Err(kube::Error::Api(status)) if status.code == 404 => return Ok(false),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(false)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn the_same_verdict_is_not_written_again() {
+        let verdict = Verdict::failed("UnsealFailed", "no key".into());
+        let first = next_status(None, Some(1), &verdict, at("2026-01-01T00:00:00Z")).unwrap();
+        assert_eq!(next_status(Some(&first), Some(1), &verdict, at("2026-01-02T00:00:00Z")), None);
+        let upstream = json!({"observedGeneration": 1, "conditions": [{"type": "Synced", "status": "True"}]});
+        assert_eq!(next_status(Some(&upstream), Some(1), &Verdict::synced(), at("2026-01-02T00:00:00Z")), None);
+    }
+
+    #[test]
+    fn a_new_message_or_generation_is_written_and_only_a_flip_moves_the_transition_time() {
+        let first =
+            next_status(None, Some(1), &Verdict::failed("UnsealFailed", "no key".into()), at("2026-01-01T00:00:00Z")).unwrap();
+        let second =
+            next_status(Some(&first), Some(1), &Verdict::failed("UnsealFailed", "bad base64".into()), at("2026-01-02T00:00:00Z"))
+                .unwrap();
+        assert_eq!(second["conditions"][0]["lastUpdateTime"], "2026-01-02T00:00:00Z");
+        assert_eq!(second["conditions"][0]["lastTransitionTime"], "2026-01-01T00:00:00Z");
+        let third = next_status(Some(&second), Some(2), &Verdict::synced(), at("2026-01-03T00:00:00Z")).unwrap();
+        assert_eq!(third["observedGeneration"], 2);
+        assert_eq!(third["conditions"][0]["lastTransitionTime"], "2026-01-03T00:00:00Z");
+        assert_eq!(third["conditions"][0].get("message"), None);
+    }
+
+    #[test]
+    fn conditions_of_others_stay_behind_ours() {
+        let present = json!({"conditions": [{"type": "Other", "status": "True"}]});
+        let next = next_status(Some(&present), Some(1), &Verdict::synced(), at("2026-01-01T00:00:00Z")).unwrap();
+        let types: Vec<_> = next["conditions"].as_array().unwrap().iter().map(|condition| condition["type"].clone()).collect();
+        assert_eq!(types, ["Synced", "Other"]);
+    }
+}

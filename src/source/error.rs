@@ -1,0 +1,149 @@
+//! What goes wrong with a source, named for what happened to the user.
+
+use std::time::Duration;
+
+use crate::advice::{Advice, Remedy};
+
+/// Shortest sensible wait after the other side did not answer.
+const RETRY_AFTER: Duration = Duration::from_secs(10);
+
+/// Why a source could not be read. URLs in it carry no credentials.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SourceError {
+    /// The URL has a form that is not understood.
+    #[error("`{url}` is not a repository URL that is supported: {problem}")]
+    UnsupportedUrl {
+        /// The URL.
+        url: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// No connection, or it broke.
+    #[error("cannot reach {url}: {problem}")]
+    Unreachable {
+        /// The URL.
+        url: String,
+        /// What the connection said.
+        problem: String,
+    },
+    /// The other side did not answer in time.
+    #[error("{url} did not answer within {} s", limit.as_secs())]
+    Timeout {
+        /// The URL.
+        url: String,
+        /// The time limit.
+        limit: Duration,
+    },
+    /// The other side wants a credential, or another one.
+    #[error("access to {url} was denied: {problem}")]
+    AccessDenied {
+        /// The URL.
+        url: String,
+        /// What the other side said.
+        problem: String,
+    },
+    /// Something answers, but it is no Git repository.
+    #[error("there is no Git repository at {url}: {problem}")]
+    NotARepository {
+        /// The URL.
+        url: String,
+        /// What the other side said.
+        problem: String,
+    },
+    /// No branch, tag or commit has this name.
+    #[error("revision `{revision}` does not exist in {url}")]
+    NoSuchRevision {
+        /// The URL.
+        url: String,
+        /// The revision asked for.
+        revision: String,
+    },
+    /// A version range; not resolved yet.
+    #[error("revision `{revision}` of {url} is a version range, and ranges are not resolved yet")]
+    RangeUnsupported {
+        /// The URL.
+        url: String,
+        /// The revision asked for.
+        revision: String,
+    },
+    /// An abbreviated commit id that several objects begin with.
+    #[error("revision `{revision}` of {url} is ambiguous")]
+    AmbiguousRevision {
+        /// The URL.
+        url: String,
+        /// The revision asked for.
+        revision: String,
+    },
+    /// The commit has no such file or folder.
+    #[error("path `{path}` does not exist in commit {commit}")]
+    PathMissing {
+        /// The path asked for.
+        path: String,
+        /// The commit.
+        commit: String,
+    },
+    /// A path that leaves the repository.
+    #[error("path `{path}` leads out of the repository")]
+    PathOutside {
+        /// The path asked for.
+        path: String,
+    },
+    /// A symbolic link that leaves the repository.
+    #[error("symbolic link `{path}` leads out of the repository, to `{target}`")]
+    SymlinkOutside {
+        /// The link.
+        path: String,
+        /// Where it leads.
+        target: String,
+    },
+    /// The cache on disk is not readable or writable.
+    #[error("the cache of {url} failed: {problem}")]
+    CacheFailed {
+        /// The URL.
+        url: String,
+        /// What failed.
+        problem: String,
+    },
+}
+
+impl Advice for SourceError {
+    fn remedy(&self) -> Remedy {
+        match self {
+            Self::UnsupportedUrl { .. }
+            | Self::NotARepository { .. }
+            | Self::NoSuchRevision { .. }
+            | Self::RangeUnsupported { .. }
+            | Self::AmbiguousRevision { .. }
+            | Self::PathMissing { .. }
+            | Self::PathOutside { .. }
+            | Self::SymlinkOutside { .. } => Remedy::FixInput,
+            Self::AccessDenied { .. } => Remedy::GrantAccess,
+            Self::Unreachable { .. } | Self::Timeout { .. } | Self::CacheFailed { .. } => {
+                Remedy::WaitAndRetry { after: RETRY_AFTER }
+            }
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::UnsupportedUrl { .. } => "use https://, ssh://, git@host:path or file:// in repoURL".into(),
+            Self::Unreachable { .. } | Self::Timeout { .. } => {
+                "check the host in repoURL, and that the network lets this program reach it".into()
+            }
+            Self::AccessDenied { .. } => {
+                "check that the repository exists and that the credentials for it are valid; private repositories need them"
+                    .into()
+            }
+            Self::NotARepository { .. } => "check repoURL; `git ls-remote` with the same URL has to list references".into(),
+            Self::NoSuchRevision { .. } => "set targetRevision to a branch, tag or full commit id of this repository".into(),
+            Self::RangeUnsupported { .. } => "set targetRevision to an exact tag, branch or commit".into(),
+            Self::AmbiguousRevision { .. } => "give more digits of the commit id in targetRevision".into(),
+            Self::PathMissing { .. } => "set path to a folder of the repository at this revision".into(),
+            Self::PathOutside { .. } => "write the path relative to the root of the repository, without `..` above it".into(),
+            Self::SymlinkOutside { .. } => "remove the link, or let it point to a file of the repository".into(),
+            Self::CacheFailed { .. } => {
+                "check free space and permissions of the cache folder; it may be deleted at any time".into()
+            }
+        })
+    }
+}

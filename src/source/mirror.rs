@@ -1,0 +1,285 @@
+//! One bare, shallow mirror on disk and the requests that fill it. Everything here blocks.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use base64::Engine as _;
+use gix::protocol::handshake::Ref;
+use gix::protocol::transport::client::blocking_io::http;
+use gix::remote::{Direction, fetch};
+
+use super::address::{Address, Credentials, Scheme};
+use super::refs::Refs;
+use super::{Commit, SourceError, SourceTree};
+
+/// Packs after which the mirror is made anew: every new commit adds one, and each costs an open file and a map.
+const MAX_PACKS: usize = 64;
+
+/// What is asked for in every listing; other references are asked for by name once somebody wants them.
+const LISTED: &[&str] = &["HEAD", "refs/heads/*", "refs/tags/*"];
+
+/// A mirror folder.
+pub(super) struct Mirror {
+    address: Address,
+    folder: PathBuf,
+    opened: Option<Opened>,
+}
+
+#[derive(Clone)]
+struct Opened {
+    store: gix::ThreadSafeRepository,
+    damaged: Arc<AtomicBool>,
+}
+
+impl Mirror {
+    pub(super) fn new(address: Address, folder: PathBuf) -> Self {
+        Self { address, folder, opened: None }
+    }
+
+    /// Lists the references of the remote: one request after the handshake.
+    pub(super) fn list(&mut self, also: &[String], limit: Duration) -> Result<Refs, SourceError> {
+        let store = self.open()?.store;
+        let repository = store.to_thread_local();
+        let remote = self.remote(&repository)?;
+        let specs = LISTED.iter().map(|name| (*name).to_owned()).chain(also.iter().cloned());
+        let extra_refspecs =
+            specs.map(|name| refspec(&name)).collect::<Result<Vec<_>, _>>().map_err(|error| self.cache_failed(error))?;
+        let options = gix::remote::ref_map::Options { extra_refspecs, ..Default::default() };
+        let connection = self.connect(&remote, limit)?;
+        let (map, _) = connection.ref_map(gix::progress::Discard, options).map_err(|error| self.failed(&error))?;
+        Ok(refs_of(&map.remote_refs))
+    }
+
+    /// The commit, if its files are here.
+    pub(super) fn find(&mut self, commit: &Commit) -> Result<Option<SourceTree>, SourceError> {
+        let Opened { store, damaged } = self.open()?;
+        let repository = store.to_thread_local();
+        let Ok(id) = gix::ObjectId::from_hex(commit.as_str().as_bytes()) else { return Ok(None) };
+        let Ok(object) = repository.find_object(id) else { return Ok(None) };
+        // The hash of a tag object is accepted as well: multi-source applications record it.
+        let Ok(root) = object.peel_to_tree().map(|tree| tree.id) else { return Ok(None) };
+        Ok(Some(SourceTree::new(store, commit.clone(), root, self.address.to_string(), damaged)))
+    }
+
+    /// Fetches one commit without its history.
+    pub(super) fn fetch(&mut self, commit: &Commit, limit: Duration, interrupt: &AtomicBool) -> Result<(), SourceError> {
+        if self.pack_count() > MAX_PACKS {
+            self.reset();
+        }
+        let store = self.open()?.store;
+        let repository = store.to_thread_local();
+        let spec = format!("+{commit}:refs/gitops/{commit}");
+        let remote = self
+            .remote(&repository)?
+            .with_refspecs([spec.as_str()], Direction::Fetch)
+            .map_err(|error| self.cache_failed(error))?;
+        let connection = self.connect(&remote, limit)?;
+        let prepared = connection
+            .prepare_fetch(gix::progress::Discard, gix::remote::ref_map::Options::default())
+            .map_err(|error| self.failed(&error))?
+            .with_shallow(fetch::Shallow::DepthAtRemote(std::num::NonZeroU32::MIN));
+        prepared.receive(gix::progress::Discard, interrupt).map_err(|error| self.fetch_failed(commit, &error))?;
+        Ok(())
+    }
+
+    /// Commits of the mirror that begin with these digits.
+    pub(super) fn find_abbreviated(&mut self, digits: &str) -> Result<Vec<Commit>, SourceError> {
+        let repository = self.open()?.store.to_thread_local();
+        let names = repository.references().map_err(|error| self.cache_failed(error))?;
+        let prefix = format!("refs/gitops/{}", digits.to_ascii_lowercase());
+        let matching = names.prefixed(prefix.as_str()).map_err(|error| self.cache_failed(error))?;
+        Ok(matching.flatten().filter_map(|reference| Commit::parse(&reference.id().to_string())).collect())
+    }
+
+    /// Opens the mirror, or makes a new one where there is none or it is broken.
+    fn open(&mut self) -> Result<Opened, SourceError> {
+        if let Some(opened) = &self.opened {
+            if self.folder.join("objects").is_dir() && !opened.damaged.load(Ordering::Relaxed) {
+                return Ok(opened.clone());
+            }
+            self.reset();
+        }
+        let store = match gix::open_opts(&self.folder, open_options()) {
+            Ok(repository) => repository.into_sync(),
+            Err(_) => self.create()?,
+        };
+        let opened = Opened { store, damaged: Arc::default() };
+        self.opened = Some(opened.clone());
+        Ok(opened)
+    }
+
+    fn create(&mut self) -> Result<gix::ThreadSafeRepository, SourceError> {
+        self.reset();
+        std::fs::create_dir_all(&self.folder).map_err(|error| self.cache_failed(error))?;
+        gix::ThreadSafeRepository::init_opts(
+            &self.folder,
+            gix::create::Kind::Bare,
+            gix::create::Options::default(),
+            open_options(),
+        )
+        .map_err(|error| self.cache_failed(error))
+    }
+
+    /// Forgets everything; what is still wanted is fetched again.
+    pub(super) fn reset(&mut self) {
+        self.opened = None;
+        // Absent already, or in the way of the next step, which says so.
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+
+    fn pack_count(&self) -> usize {
+        count_packs(&self.folder.join("objects/pack"))
+    }
+
+    fn remote<'r>(&self, repository: &'r gix::Repository) -> Result<gix::Remote<'r>, SourceError> {
+        let remote = repository.remote_at_without_url_rewrite(self.transport_url()).map_err(|error| self.failed(&error))?;
+        Ok(remote.with_fetch_tags(fetch::Tags::None))
+    }
+
+    /// The URL for the transport. Over https it carries the credentials, which the transport sends at once and drops when a
+    /// redirect leads to another host. Over http it would refuse to, so there they go into a header.
+    fn transport_url(&self) -> String {
+        let url = self.address.as_str();
+        match (self.address.scheme(), self.address.credentials(), url.split_once("://")) {
+            (Scheme::Https, Some(Credentials { user, password }), Some((scheme, rest))) => {
+                format!("{scheme}://{}:{}@{rest}", percent_encode(user), percent_encode(password))
+            }
+            _ => url.to_owned(),
+        }
+    }
+
+    fn connect<'a, 'r>(
+        &self,
+        remote: &'a gix::Remote<'r>,
+        limit: Duration,
+    ) -> Result<
+        gix::remote::Connection<'a, 'static, 'r, Box<dyn gix::protocol::transport::client::blocking_io::Transport + Send>>,
+        SourceError,
+    > {
+        let connection = remote.connect(Direction::Fetch).map_err(|error| self.failed(&error))?;
+        // Nobody sits here to answer a prompt, and helpers would bring in the machine's own credentials.
+        let connection = connection.with_credentials(|_| Ok(None));
+        Ok(match self.address.scheme() {
+            Scheme::Http | Scheme::Https => connection.with_transport_options(Box::new(self.http_options(limit))),
+            Scheme::Ssh | Scheme::File => connection,
+        })
+    }
+
+    fn http_options(&self, limit: Duration) -> http::Options {
+        // The client's own limit is 30 s for a whole response, too short for a large first fetch.
+        let client = http::reqwest::Options {
+            configure_client: Some(Box::new(move |builder| Ok(builder.timeout(limit)))),
+            ..Default::default()
+        };
+        let in_header = self.address.credentials().filter(|_| self.address.scheme() == Scheme::Http);
+        let authorization = in_header.map(|credentials| {
+            let login = format!("{}:{}", credentials.user, credentials.password.as_str());
+            format!("Authorization: Basic {}", base64::engine::general_purpose::STANDARD.encode(login))
+        });
+        http::Options {
+            extra_headers: authorization.into_iter().collect(),
+            connect_timeout: Some(limit),
+            backend: Some(Arc::new(std::sync::Mutex::new(client))),
+            ..Default::default()
+        }
+    }
+
+    fn cache_failed(&self, error: impl std::fmt::Display) -> SourceError {
+        SourceError::CacheFailed { url: self.address.to_string(), problem: self.address.without_secrets(&error.to_string()) }
+    }
+
+    fn fetch_failed(&self, commit: &Commit, error: &gix::Error) -> SourceError {
+        let text = chain(error);
+        if text.contains("not our ref") || text.contains("upload-pack: not our ref") || text.contains("missing object") {
+            return self.no_such_commit(commit);
+        }
+        self.failed(error)
+    }
+
+    pub(super) fn no_such_commit(&self, commit: &Commit) -> SourceError {
+        SourceError::NoSuchRevision { url: self.address.to_string(), revision: commit.to_string() }
+    }
+
+    /// Says what happened to the user. The library reports most of it as text, so the text decides.
+    fn failed(&self, error: &gix::Error) -> SourceError {
+        let text = chain(error);
+        let problem = self.address.without_secrets(&text);
+        let url = self.address.to_string();
+        let says = |words: &[&str]| words.iter().any(|word| text.to_ascii_lowercase().contains(word));
+        if says(&[
+            "401",
+            "403",
+            "authentication",
+            "permission denied",
+            "credentials",
+            "access denied",
+            "publickey",
+            "host key verification",
+        ]) {
+            return SourceError::AccessDenied { url, problem };
+        }
+        if says(&[
+            "404",
+            "not found",
+            "is a valid git directory",
+            "does not appear to be a git repository",
+            "'smart' protocol",
+            "no such file",
+        ]) {
+            return SourceError::NotARepository { url, problem };
+        }
+        SourceError::Unreachable { url, problem }
+    }
+}
+
+fn chain(error: &gix::Error) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for cause in error.iter_errors() {
+        let text = cause.to_string();
+        if !lines.iter().any(|line| line.contains(&text)) {
+            lines.push(text);
+        }
+    }
+    lines.join(": ")
+}
+
+fn percent_encode(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+}
+
+fn count_packs(folder: &Path) -> usize {
+    let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
+    entries.flatten().filter(|entry| entry.path().extension().is_some_and(|extension| extension == "pack")).count()
+}
+
+/// Listing writes nothing; the destination is there because a pattern needs one.
+fn refspec(name: &str) -> Result<gix::refspec::RefSpec, gix::Error> {
+    let spec = format!("+{name}:refs/listed/{name}");
+    gix::refspec::parse(spec.as_str().into(), gix::refspec::parse::Operation::Fetch).map(|spec| spec.to_owned())
+}
+
+/// Nothing from the machine: no system, user or environment configuration.
+fn open_options() -> gix::open::Options {
+    gix::open::Options::isolated().config_overrides([
+        "protocol.version=2",
+        "core.sshCommand=ssh -o BatchMode=yes -o ConnectTimeout=20",
+        "ssh.variant=ssh",
+        "core.logAllRefUpdates=false",
+    ])
+}
+
+fn refs_of(listed: &[Ref]) -> Refs {
+    let entries = listed.iter().filter_map(|reference| {
+        let (name, _, target) = reference.unpack();
+        // The object behind a tag, for annotated ones.
+        let id = match reference {
+            Ref::Peeled { object, .. } | Ref::Direct { object, .. } | Ref::Symbolic { object, .. } => *object,
+            Ref::Unborn { .. } => target?.to_owned(),
+        };
+        Some((name.to_string(), Commit::parse(&id.to_string())?))
+    });
+    Refs(entries.collect())
+}

@@ -1,0 +1,158 @@
+//! Target and live state side by side, and what follows from it for the Application. Pure.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::cluster::LiveObject;
+use crate::health::HealthCode;
+use crate::resource::annotations::{COMPARE_OPTIONS, IGNORE_HEALTHCHECK, SYNC_OPTIONS};
+use crate::resource::{Object, ResourceKey};
+use crate::sync::hooks::{self, Role};
+
+/// Result of comparing one object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SyncCode {
+    /// Live and target agree.
+    Synced,
+    /// They differ, or one of them is missing.
+    OutOfSync,
+    /// It could not be told.
+    Unknown,
+}
+
+impl SyncCode {
+    /// Name as in the status.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Synced => "Synced",
+            Self::OutOfSync => "OutOfSync",
+            Self::Unknown => "Unknown",
+        }
+    }
+}
+
+/// One object with its target and live state; at least one of them is there.
+#[derive(Debug, Clone)]
+pub struct Item {
+    /// Identity.
+    pub key: ResourceKey,
+    /// Target, with its mark.
+    pub target: Option<Object>,
+    /// Live state.
+    pub live: Option<Arc<LiveObject>>,
+    /// Live state, parsed, where an option in it matters (objects without a target).
+    pub live_object: Option<Object>,
+    /// What it is to a sync.
+    pub role: Role,
+    /// Whether target and live differ.
+    pub code: SyncCode,
+    /// True when our field manager has applied the live object before.
+    pub applied_by_us: bool,
+}
+
+impl Item {
+    /// True when it counts for the sync status: an ordinary object that is not a foreign copy.
+    #[must_use]
+    pub fn counts(&self) -> bool {
+        self.role == Role::Ordinary && !self.is_foreign_copy()
+    }
+
+    /// True for a live object without target whose tracking id was written for another object.
+    #[must_use]
+    pub fn is_foreign_copy(&self) -> bool {
+        self.target.is_none() && self.live.as_ref().is_some_and(|live| !live.is_own())
+    }
+
+    /// True when the live object left the target state and a sync with prune would delete it.
+    ///
+    /// Never true for hooks, foreign copies and objects that another object owns.
+    #[must_use]
+    pub fn requires_pruning(&self) -> bool {
+        self.target.is_none() && self.counts() && self.live.as_ref().is_some_and(|live| !live.has_owner)
+    }
+
+    /// Sync wave, from the target where there is one.
+    #[must_use]
+    pub fn wave(&self) -> i64 {
+        self.target.as_ref().or(self.live_object.as_ref()).map_or(0, hooks::wave)
+    }
+
+    /// True when target or live carries a sync option.
+    #[must_use]
+    pub fn has_option(&self, option: &str) -> bool {
+        [&self.target, &self.live_object].into_iter().flatten().any(|object| object.has_option(SYNC_OPTIONS, option))
+    }
+
+    /// Health of the live object: `None` when the kind has none, `Missing` when it is not there.
+    #[must_use]
+    pub fn health(&self) -> Option<HealthCode> {
+        self.live.as_ref().map_or(Some(HealthCode::Missing), |live| live.health.as_ref().map(|health| health.status))
+    }
+
+    /// True for an extra object that does not count against the sync status.
+    fn is_ignored_extra(&self) -> bool {
+        self.target.is_none()
+            && self.live_object.as_ref().is_some_and(|live| live.has_option(COMPARE_OPTIONS, "IgnoreExtraneous"))
+    }
+
+    fn ignores_health(&self) -> bool {
+        self.role != Role::Ordinary
+            || self.live.as_ref().is_some_and(|_| {
+                let annotated = |object: &Object| object.annotation(IGNORE_HEALTHCHECK) == Some("true");
+                self.target.as_ref().or(self.live_object.as_ref()).is_some_and(annotated)
+            })
+    }
+}
+
+/// All objects of an Application, by identity.
+#[derive(Debug, Clone, Default)]
+pub struct Comparison {
+    /// The objects.
+    pub items: BTreeMap<ResourceKey, Item>,
+}
+
+impl Comparison {
+    /// Sync status of the Application.
+    #[must_use]
+    pub fn code(&self) -> SyncCode {
+        let counted = || self.items.values().filter(|item| item.counts() && !item.is_ignored_extra());
+        if counted().any(|item| item.code == SyncCode::Unknown) {
+            SyncCode::Unknown
+        } else if counted().any(|item| item.code == SyncCode::OutOfSync) {
+            SyncCode::OutOfSync
+        } else {
+            SyncCode::Synced
+        }
+    }
+
+    /// Health of the Application: the worst of its objects, starting from Healthy. A missing object does not worsen it; only
+    /// when all are missing it is `Missing`.
+    ///
+    /// Source: Argo CD 3.5 (reference section 7.3).
+    #[must_use]
+    pub fn health(&self) -> HealthCode {
+        let mut worst = HealthCode::Healthy;
+        let mut countable = 0;
+        let mut missing = 0;
+        for item in self.items.values().filter(|item| !item.ignores_health()) {
+            countable += usize::from(item.counts());
+            if item.live.is_none() {
+                missing += usize::from(item.counts());
+                continue;
+            }
+            let Some(code) = item.health() else { continue };
+            let child = item.key.group == "argoproj.io" && item.key.kind == "Application";
+            if child && matches!(code, HealthCode::Missing | HealthCode::Unknown) {
+                continue;
+            }
+            worst = worst.max(code);
+        }
+        if countable > 0 && missing == countable { HealthCode::Missing } else { worst }
+    }
+
+    /// Objects that are not Synced and count.
+    pub fn out_of_sync(&self) -> impl Iterator<Item = &Item> {
+        self.items.values().filter(|item| item.counts() && item.code != SyncCode::Synced)
+    }
+}

@@ -1,0 +1,179 @@
+//! Turns rendered manifests into targets: namespaces filled in, tracking marks set, duplicates dropped.
+//!
+//! Source: Argo CD 3.5 (reference sections 4.1 and 6.2).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use crate::resource::annotations::{INSTALLATION_ID, TRACKING_ID};
+use crate::resource::tracking::TrackingId;
+use crate::resource::{GroupKind, Object, ResourceKey};
+
+/// The target state of one Application.
+#[derive(Debug, Clone, Default)]
+pub struct Targets {
+    /// Targets by identity.
+    pub objects: BTreeMap<ResourceKey, Object>,
+    /// What was noticed on the way: condition type and message.
+    pub notices: Vec<(&'static str, String)>,
+}
+
+impl Targets {
+    /// Identities of all targets.
+    #[must_use]
+    pub fn keys(&self) -> BTreeSet<ResourceKey> {
+        self.objects.keys().cloned().collect()
+    }
+
+    /// Kinds of all targets.
+    #[must_use]
+    pub fn kinds(&self) -> BTreeSet<GroupKind> {
+        self.objects.keys().map(ResourceKey::group_kind).collect()
+    }
+}
+
+/// Prepares rendered manifests for comparison and sync.
+///
+/// `namespaced` says whether a kind lives in namespaces, `None` when the cluster does not serve it; a CRD among the manifests
+/// answers for its own kind, any other unknown kind counts as namespaced.
+pub fn prepare(
+    objects: Vec<Object>,
+    instance: &str,
+    destination_namespace: &str,
+    namespaced: impl Fn(&GroupKind) -> Option<bool>,
+) -> Targets {
+    let declared = scopes_of_crds(&objects);
+    let mut targets = Targets::default();
+    let mut seen: BTreeMap<ResourceKey, usize> = BTreeMap::new();
+    for (index, mut object) in objects.into_iter().enumerate() {
+        let kind = object.group_kind();
+        let is_namespaced = namespaced(&kind).or_else(|| declared.get(&kind).copied()).unwrap_or(true);
+        if !is_namespaced {
+            object.set_namespace("");
+        } else if object.namespace().is_empty() {
+            object.set_namespace(destination_namespace);
+        }
+        let key = identity(&object, index);
+        if is_namespaced && key.namespace.is_empty() {
+            let text = format!("Namespace for {} {}/{}, Kind={} is missing.", key.name, key.group, object.version(), key.kind);
+            targets.notices.push(("InvalidSpecError", text));
+        }
+        mark(&mut object, instance, destination_namespace);
+        *seen.entry(key.clone()).or_default() += 1;
+        targets.objects.insert(key, object);
+    }
+    for (key, count) in seen.into_iter().filter(|(_, count)| *count > 1) {
+        let text = format!(
+            "Resource {}/{}/{}/{} appeared {count} times among application resources.",
+            key.group, key.kind, key.namespace, key.name
+        );
+        targets.notices.push(("RepeatedResourceWarning", text));
+    }
+    targets
+}
+
+/// Objects with only `generateName` are distinct: the index is part of their key.
+fn identity(object: &Object, index: usize) -> ResourceKey {
+    let mut key = object.key();
+    if key.name.is_empty() && !object.generate_name().is_empty() {
+        key.name = format!("{}{index}", object.generate_name());
+    }
+    key
+}
+
+/// CRDs get no mark: deleting one deletes the data of every user of its kind.
+fn mark(object: &mut Object, instance: &str, destination_namespace: &str) {
+    object.remove_annotation(INSTALLATION_ID);
+    let mut key = object.key();
+    if key.kind == "CustomResourceDefinition" && key.group == "apiextensions.k8s.io" {
+        return;
+    }
+    if key.namespace.is_empty() {
+        destination_namespace.clone_into(&mut key.namespace);
+    }
+    object.set_annotation(TRACKING_ID, &TrackingId { instance: instance.to_owned(), key }.to_string());
+}
+
+/// Kinds that CRDs among the manifests declare, and whether they are namespaced.
+#[must_use]
+pub fn scopes_of_crds(objects: &[Object]) -> BTreeMap<GroupKind, bool> {
+    let crds = objects.iter().filter(|object| object.kind() == "CustomResourceDefinition");
+    crds.filter_map(|crd| {
+        let text = |path: &[&str]| crd.get(path).and_then(Value::as_str);
+        let kind = GroupKind::new(text(&["spec", "group"])?, text(&["spec", "names", "kind"])?);
+        Some((kind, text(&["spec", "scope"]) != Some("Cluster")))
+    })
+    .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn object(value: Value) -> Object {
+        Object::from_value(value).unwrap_or_default()
+    }
+
+    fn scope(kind: &GroupKind) -> Option<bool> {
+        match kind.kind.as_str() {
+            "ConfigMap" => Some(true),
+            "ClusterRole" => Some(false),
+            _ => None,
+        }
+    }
+
+    fn prepared(values: Vec<Value>, namespace: &str) -> Targets {
+        prepare(values.into_iter().map(object).collect(), "web", namespace, scope)
+    }
+
+    #[test]
+    fn namespaces_are_filled_in_and_cleared_by_scope() {
+        let targets = prepared(
+            vec![
+                json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "a" } }),
+                json!({ "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole",
+                        "metadata": { "name": "r", "namespace": "stray" } }),
+            ],
+            "prod",
+        );
+        let keys: Vec<String> = targets.objects.keys().map(ToString::to_string).collect();
+        assert_eq!(keys, ["ConfigMap prod/a", "rbac.authorization.k8s.io/ClusterRole r"]);
+        let marks: Vec<_> = targets.objects.values().filter_map(|one| one.annotation(TRACKING_ID)).collect();
+        assert_eq!(marks, ["web:/ConfigMap:prod/a", "web:rbac.authorization.k8s.io/ClusterRole:prod/r"]);
+    }
+
+    #[test]
+    fn the_last_of_two_equal_objects_wins_with_a_warning() {
+        let one =
+            |data: &str| json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "a" }, "data": { "k": data } });
+        let targets = prepared(vec![one("1"), one("2")], "prod");
+        assert_eq!(targets.objects.len(), 1);
+        assert_eq!(targets.objects.values().next().and_then(|one| one.get(&["data", "k"]).cloned()), Some(json!("2")));
+        let text = "Resource /ConfigMap/prod/a appeared 2 times among application resources.";
+        assert_eq!(targets.notices, [("RepeatedResourceWarning", text.to_owned())]);
+    }
+
+    #[test]
+    fn a_crd_in_the_same_set_says_the_scope_of_its_kind_and_gets_no_mark() {
+        let targets = prepared(
+            vec![
+                json!({ "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": { "name": "w" },
+                        "spec": { "group": "x.io", "scope": "Cluster", "names": { "kind": "Widget" } } }),
+                json!({ "apiVersion": "x.io/v1", "kind": "Widget", "metadata": { "name": "a", "namespace": "stray" } }),
+            ],
+            "prod",
+        );
+        let widget = &targets.objects[&ResourceKey::new("x.io", "Widget", "", "a")];
+        assert!(widget.annotation(TRACKING_ID).is_some());
+        assert_eq!(targets.objects.values().filter(|one| one.annotation(TRACKING_ID).is_none()).count(), 1);
+    }
+
+    #[test]
+    fn a_missing_namespace_is_named() {
+        let targets = prepared(vec![json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "a" } })], "");
+        assert_eq!(targets.notices, [("InvalidSpecError", "Namespace for a /v1, Kind=ConfigMap is missing.".to_owned())]);
+    }
+}

@@ -1,0 +1,20 @@
+//! Tests against a real control plane. One plane serves them all, a namespace keeps each to itself: `make test` starts the plane,
+//! and `make cluster` leaves one running for `cargo test --test cluster`.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+mod support;
+
+#[path = "cluster/control_plane.rs"]
+mod control_plane;
+#[path = "cluster/crds.rs"]
+mod crds;
+#[path = "cluster/deploy.rs"]
+mod deploy;
+#[path = "cluster/git_server.rs"]
+mod git_server;
+#[path = "cluster/install.rs"]
+mod install;
+#[path = "cluster/sealing.rs"]
+mod sealing;
+#[path = "cluster/supervision.rs"]
+mod supervision;

@@ -1,0 +1,432 @@
+//! Sealing on a real API server, with the real kubeseal on the other side.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use k8s_openapi::api::events::v1::Event;
+use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams, PostParams};
+use kubectl_gitops::controller::sealedsecret::{self, SealingContext};
+use kubectl_gitops::resource::{Object, yaml};
+use kubectl_gitops::sealing::{Certificate, Scope, SealedFor, SessionKey, Target, seal_secret};
+use serde_json::{Value, json};
+
+use crate::deploy::install;
+use crate::support::{Cluster, TestNamespace, eventually, tools};
+
+/// A plaintext that must show up in Secrets and nowhere else.
+const MARKER: &str = "marker-7c1f";
+const SOON: Duration = Duration::from_secs(30);
+
+/// One namespace with a sealing controller of its own: it keeps its keys there and opens there.
+struct Bench {
+    cluster: Cluster,
+    namespace: TestNamespace,
+    client: kube::Client,
+    cx: Arc<SealingContext>,
+    controller: tokio::task::JoinHandle<()>,
+}
+
+impl Bench {
+    /// With a key that is there already: making one takes seconds.
+    async fn start() -> Self {
+        Self::start_with(|namespace| vec![key_secret(namespace, "new")]).await
+    }
+
+    async fn start_with(keys: impl Fn(&str) -> Vec<Value>) -> Self {
+        let cluster = Cluster::shared().await;
+        install(&cluster).await;
+        let namespace = cluster.namespace("sealing").await;
+        let client = cluster.admin().await;
+        let secrets: Api<Secret> = Api::namespaced(client.clone(), &namespace);
+        for key in keys(&namespace) {
+            secrets.create(&PostParams::default(), &serde_json::from_value(key).unwrap()).await.unwrap();
+        }
+        let (cx, controller) = controller(&client, &namespace);
+        let bench = Self { cluster, namespace, client, cx, controller };
+        bench.wait_ready().await;
+        bench
+    }
+
+    /// Ends the controller as a crash would, and starts another.
+    async fn restart(&mut self) {
+        self.controller.abort();
+        (self.cx, self.controller) = controller(&self.client, &self.namespace);
+        self.wait_ready().await;
+    }
+
+    async fn wait_ready(&self) {
+        eventually("the controller to be ready", SOON, || async { if self.cx.is_ready() { Ok(()) } else { Err("it is not") } })
+            .await;
+    }
+
+    fn certificate(&self) -> String {
+        self.cx.certificate().unwrap()
+    }
+
+    fn sealed_secrets(&self) -> Api<DynamicObject> {
+        let kind = GroupVersionKind::gvk("bitnami.com", "v1alpha1", "SealedSecret");
+        let resource = ApiResource::from_gvk_with_plural(&kind, "sealedsecrets");
+        Api::namespaced_with(self.client.clone(), &self.namespace, &resource)
+    }
+
+    fn secrets(&self) -> Api<Secret> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    async fn apply(&self, sealed: &Value) -> DynamicObject {
+        let name = sealed["metadata"]["name"].as_str().unwrap();
+        let parameters = PatchParams::apply("test").force();
+        self.sealed_secrets().patch(name, &parameters, &Patch::Apply(sealed)).await.unwrap()
+    }
+
+    async fn create_secret(&self, secret: Value) {
+        let parameters = PostParams { field_manager: Some("somebody".into()), ..PostParams::default() };
+        self.secrets().create(&parameters, &serde_json::from_value(secret).unwrap()).await.unwrap();
+    }
+
+    /// Waits until the SealedSecret has this status, and returns its condition.
+    async fn condition(&self, name: &str, status: &str, part_of_message: &str) -> Value {
+        let api = self.sealed_secrets();
+        eventually(&format!("{name} to be Synced={status} {part_of_message:?}"), SOON, || async {
+            let object = api.get(name).await.map_err(|error| error.to_string())?;
+            let condition = object.data["status"]["conditions"][0].clone();
+            let message = condition["message"].as_str().unwrap_or_default();
+            let current = object.data["status"]["observedGeneration"].as_i64() == object.metadata.generation;
+            if current && condition["status"] == status && message.contains(part_of_message) {
+                Ok(condition)
+            } else {
+                Err(condition.to_string())
+            }
+        })
+        .await
+    }
+
+    async fn value(&self, name: &str, key: &str, expected: &str) -> Secret {
+        let api = self.secrets();
+        eventually(&format!("{key} of Secret {name} to be {expected:?}"), SOON, || async {
+            let secret = api.get(name).await.map_err(|error| error.to_string())?;
+            let value =
+                secret.data.as_ref().and_then(|data| data.get(key)).map(|value| String::from_utf8_lossy(&value.0).into_owned());
+            if value.as_deref() == Some(expected) { Ok(secret) } else { Err(format!("{value:?}")) }
+        })
+        .await
+    }
+
+    async fn events(&self) -> Vec<(String, String)> {
+        let api: Api<Event> = Api::namespaced(self.client.clone(), &self.namespace);
+        let events = api.list(&ListParams::default()).await.unwrap().items;
+        events.into_iter().map(|event| (event.reason.unwrap_or_default(), event.note.unwrap_or_default())).collect()
+    }
+
+    fn counts(&self) -> (u64, u64, u64) {
+        let counters = self.cx.counters();
+        let read = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+        (read(&counters.private_key_operations), read(&counters.secret_writes), read(&counters.status_writes))
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        self.controller.abort();
+    }
+}
+
+fn controller(client: &kube::Client, namespace: &str) -> (Arc<SealingContext>, tokio::task::JoinHandle<()>) {
+    let cx = Arc::new(SealingContext::new(client.clone(), namespace.to_owned()).only_in(namespace));
+    let running = Arc::clone(&cx);
+    (cx, tokio::spawn(async move { panic!("{}", sealedsecret::run(running).await.unwrap_err()) }))
+}
+
+fn secret(namespace: &str, name: &str, value: &str) -> Value {
+    json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": namespace}, "stringData": {"password": value}})
+}
+
+/// Runs kubeseal with files instead of a cluster.
+fn kubeseal(args: &[&str], certificate: Option<&str>, input: &str) -> Output {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new(tools().kubeseal());
+    command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    if let Some(certificate) = certificate {
+        let path = folder.path().join("cert.pem");
+        std::fs::write(&path, certificate).unwrap();
+        command.arg("--cert").arg(path);
+    }
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "kubeseal {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    output
+}
+
+fn kubeseal_secret(certificate: &str, secret: &Value, args: &[&str]) -> Value {
+    serde_json::from_slice(&kubeseal(args, Some(certificate), &secret.to_string()).stdout).unwrap()
+}
+
+fn fixture(path: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/sealing").join(path)).unwrap()
+}
+
+/// A key Secret made of a committed test key.
+fn key_secret(namespace: &str, key: &str) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls",
+        "metadata": {
+            "name": format!("restored-{key}"), "namespace": namespace,
+            "labels": {"sealedsecrets.bitnami.com/sealed-secrets-key": "active"},
+        },
+        "stringData": {"tls.key": fixture(&format!("keys/test-only-{key}.key")), "tls.crt": fixture(&format!("keys/test-only-{key}.crt"))},
+    })
+}
+
+#[tokio::test]
+async fn the_first_key_is_made_published_and_opens_what_kubeseal_seals() {
+    let bench = Bench::start_with(|_| Vec::new()).await;
+    let maps: Api<ConfigMap> = Api::namespaced(bench.client.clone(), &bench.namespace);
+    let data = maps.get("gitops-sealing-certificate").await.unwrap().data.unwrap();
+    assert_eq!(data["cert.pem"], bench.certificate());
+    assert_eq!(data["fingerprint"], Certificate::from_pem(&bench.certificate()).unwrap().fingerprint);
+
+    for scope in ["strict", "namespace-wide", "cluster-wide"] {
+        let sealed = kubeseal_secret(&bench.certificate(), &secret(&bench.namespace, scope, MARKER), &["--scope", scope]);
+        let object = bench.apply(&sealed).await;
+        let opened = bench.value(scope, "password", MARKER).await;
+        let owner = &opened.metadata.owner_references.unwrap()[0];
+        assert_eq!(
+            (owner.kind.as_str(), Some(&owner.uid), owner.controller),
+            ("SealedSecret", object.metadata.uid.as_ref(), Some(true))
+        );
+        bench.condition(scope, "True", "").await;
+    }
+    assert!(bench.events().await.contains(&("Unsealed".to_owned(), "SealedSecret unsealed successfully".to_owned())));
+}
+
+#[tokio::test]
+async fn a_restart_with_nothing_changed_neither_decrypts_nor_writes_nor_asks() {
+    let mut bench = Bench::start().await;
+    for name in ["a", "b", "c"] {
+        bench.apply(&kubeseal_secret(&bench.certificate(), &secret(&bench.namespace, name, MARKER), &[])).await;
+    }
+    for name in ["a", "b", "c"] {
+        bench.condition(name, "True", "").await;
+    }
+    assert_eq!(bench.counts(), (3, 3, 3), "one operation, one Secret and one status each");
+    let mark = bench.cluster.audit().mark().await;
+    bench.restart().await;
+    // A new object passes through the same queue behind the old ones.
+    bench.apply(&kubeseal_secret(&bench.certificate(), &secret(&bench.namespace, "last", MARKER), &[])).await;
+    bench.condition("last", "True", "").await;
+    assert_eq!(bench.counts(), (1, 1, 1), "only for the new one");
+    let requests = bench.cluster.audit().since(mark).await;
+    let mine =
+        requests.iter().filter(|entry| entry.namespace == *bench.namespace && ["a", "b", "c"].contains(&entry.name.as_str()));
+    assert_eq!(mine.collect::<Vec<_>>(), Vec::<&crate::support::AuditEntry>::new());
+}
+
+#[tokio::test]
+async fn a_secret_sealed_for_another_name_says_what_to_change_and_heals() {
+    let bench = Bench::start().await;
+    let mut sealed = kubeseal_secret(&bench.certificate(), &secret(&bench.namespace, "db", MARKER), &[]);
+    sealed["metadata"]["name"] = "prod-db".into();
+    bench.apply(&sealed).await;
+    let condition = bench.condition("prod-db", "False", "it was sealed for").await;
+    assert_eq!(condition["reason"], "UnsealFailed");
+    let expected = format!(
+        "no key could decrypt secret (password): it was sealed for {0}/db, but this object is {0}/prod-db (hint: seal it again for namespace {0} and name prod-db",
+        bench.namespace.name()
+    );
+    assert!(condition["message"].as_str().unwrap().starts_with(&expected), "{condition}");
+    let (_, note) = bench.events().await.into_iter().find(|(reason, _)| reason == "ErrUnsealFailed").unwrap();
+    assert!(note.starts_with("Failed to unseal: no key could decrypt secret (password)"), "{note}");
+    assert!(bench.secrets().get_opt("prod-db").await.unwrap().is_none());
+
+    let sealed = kubeseal_secret(&bench.certificate(), &secret(&bench.namespace, "prod-db", MARKER), &[]);
+    bench.apply(&sealed).await;
+    bench.value("prod-db", "password", MARKER).await;
+    bench.condition("prod-db", "True", "").await;
+}
+
+#[tokio::test]
+async fn a_missing_scope_annotation_heals_as_soon_as_it_is_added() {
+    let bench = Bench::start().await;
+    let mut sealed = kubeseal_secret(&bench.certificate(), &secret(&bench.namespace, "db", MARKER), &["--scope", "cluster-wide"]);
+    let annotations = sealed["metadata"].as_object_mut().unwrap().remove("annotations").unwrap();
+    bench.apply(&sealed).await;
+    bench.condition("db", "False", "set the annotation sealedsecrets.bitnami.com/cluster-wide").await;
+    sealed["metadata"]["annotations"] = annotations;
+    bench.apply(&sealed).await;
+    bench.condition("db", "True", "").await;
+}
+
+#[tokio::test]
+async fn a_restored_key_opens_what_waited_for_it_without_a_restart() {
+    let bench = Bench::start().await;
+    let sealed = kubeseal_secret(&fixture("keys/test-only-old.crt"), &secret(&bench.namespace, "db", MARKER), &[]);
+    bench.apply(&sealed).await;
+    bench.condition("db", "False", "no key could decrypt secret (password)").await;
+    let active = bench.certificate();
+    bench.create_secret(key_secret(&bench.namespace, "old")).await;
+    bench.condition("db", "True", "").await;
+    assert_eq!(bench.certificate(), active, "an older key opens but does not become active");
+}
+
+#[tokio::test]
+async fn a_broken_key_is_skipped_and_the_others_work() {
+    let bench = Bench::start_with(|namespace| {
+        let mut broken = key_secret(namespace, "new");
+        broken["stringData"]["tls.crt"] = fixture("keys/test-only-small.crt").into();
+        vec![broken, key_secret(namespace, "old")]
+    })
+    .await;
+    bench.apply(&kubeseal_secret(&fixture("keys/test-only-old.crt"), &secret(&bench.namespace, "db", MARKER), &[])).await;
+    bench.condition("db", "True", "").await;
+}
+
+#[tokio::test]
+async fn a_foreign_secret_stays_untouched_until_it_goes_or_may_be_managed() {
+    let bench = Bench::start().await;
+    for name in ["gone", "managed"] {
+        bench.create_secret(secret(&bench.namespace, name, "theirs")).await;
+        bench.apply(&kubeseal_secret(&bench.certificate(), &secret(&bench.namespace, name, MARKER), &[])).await;
+        bench.condition(name, "False", &format!("Resource \"{name}\" already exists and is not managed by SealedSecret")).await;
+        bench.value(name, "password", "theirs").await;
+    }
+    assert_eq!(bench.counts().0, 0, "no key is used for what may not be written");
+    bench.secrets().delete("gone", &DeleteParams::default()).await.unwrap();
+    bench.value("gone", "password", MARKER).await;
+    let managed = json!({"metadata": {"annotations": {"sealedsecrets.bitnami.com/managed": "true"}}});
+    bench.secrets().patch("managed", &PatchParams::default(), &Patch::Merge(managed)).await.unwrap();
+    let adopted = bench.value("managed", "password", MARKER).await;
+    assert_eq!(adopted.metadata.owner_references.unwrap()[0].kind, "SealedSecret");
+    bench.condition("managed", "True", "").await;
+}
+
+#[tokio::test]
+async fn a_patched_secret_keeps_what_it_had() {
+    let bench = Bench::start().await;
+    let mut present = secret(&bench.namespace, "db", "theirs");
+    present["stringData"]["user"] = "app".into();
+    present["metadata"]["annotations"] = json!({"sealedsecrets.bitnami.com/patch": "true"});
+    bench.create_secret(present).await;
+    bench.apply(&kubeseal_secret(&bench.certificate(), &secret(&bench.namespace, "db", MARKER), &[])).await;
+    let patched = bench.value("db", "password", MARKER).await;
+    assert_eq!(patched.data.unwrap()["user"].0, b"app");
+    assert!(patched.metadata.owner_references.is_none());
+    bench.condition("db", "True", "").await;
+}
+
+#[tokio::test]
+async fn a_deleted_or_edited_secret_comes_back() {
+    let bench = Bench::start().await;
+    bench.apply(&kubeseal_secret(&bench.certificate(), &secret(&bench.namespace, "db", MARKER), &[])).await;
+    let first = bench.value("db", "password", MARKER).await;
+    bench.condition("db", "True", "").await;
+    bench.secrets().delete("db", &DeleteParams::default()).await.unwrap();
+    let second = eventually("the Secret to come back", SOON, || async {
+        let secret = bench.secrets().get("db").await.map_err(|error| error.to_string())?;
+        if secret.metadata.uid == first.metadata.uid { Err("it is still the old one".to_owned()) } else { Ok(secret) }
+    })
+    .await;
+    assert!(second.metadata.owner_references.is_some());
+    for edit in [
+        json!({"stringData": {"password": "edited"}}),
+        json!({"stringData": {"extra": "x"}}),
+        json!({"data": {"password": null}}),
+    ] {
+        bench.secrets().patch("db", &PatchParams::default(), &Patch::Merge(edit)).await.unwrap();
+        eventually("the edit to be undone", SOON, || async {
+            let data = bench.secrets().get("db").await.map_err(|error| error.to_string())?.data.unwrap_or_default();
+            let keys: Vec<_> = data.keys().cloned().collect();
+            if keys == ["password"] && data["password"].0 == MARKER.as_bytes() { Ok(()) } else { Err(format!("{keys:?}")) }
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn secrets_of_the_original_controller_are_taken_over_without_a_change() {
+    let mut bench = Bench::start().await;
+    bench.controller.abort();
+    let object = bench.apply(&kubeseal_secret(&bench.certificate(), &secret(&bench.namespace, "db", MARKER), &[])).await;
+    let mut theirs = secret(&bench.namespace, "db", MARKER);
+    theirs["metadata"]["ownerReferences"] = json!([{
+        "apiVersion": "bitnami.com/v1alpha1", "kind": "SealedSecret", "name": "db", "uid": object.metadata.uid, "controller": true,
+    }]);
+    bench.create_secret(theirs).await;
+    let before = bench.secrets().get("db").await.unwrap();
+    bench.restart().await;
+    bench.condition("db", "True", "").await;
+    let after = bench.secrets().get("db").await.unwrap();
+    assert_eq!((before.metadata.uid, before.data, before.type_), (after.metadata.uid, after.data, after.type_));
+    bench.restart().await;
+    bench.apply(&kubeseal_secret(&bench.certificate(), &secret(&bench.namespace, "last", MARKER), &[])).await;
+    bench.condition("last", "True", "").await;
+    assert_eq!(bench.counts(), (1, 1, 1), "the second start finds everything in order");
+}
+
+#[tokio::test]
+async fn a_secret_without_owner_reference_is_kept_up_to_date_and_outlives_the_sealed_one() {
+    let bench = Bench::start().await;
+    let sealed = |value: &str| {
+        let mut secret = secret(&bench.namespace, "db", value);
+        secret["metadata"]["annotations"] = json!({"sealedsecrets.bitnami.com/skip-set-owner-references": "true"});
+        kubeseal_secret(&bench.certificate(), &secret, &[])
+    };
+    bench.apply(&sealed("first")).await;
+    let opened = bench.value("db", "password", "first").await;
+    assert!(opened.metadata.owner_references.is_none());
+    bench.apply(&sealed(MARKER)).await;
+    bench.value("db", "password", MARKER).await;
+    bench.condition("db", "True", "").await;
+}
+
+#[tokio::test]
+async fn plaintext_reaches_the_secret_and_nothing_else() {
+    let bench = Bench::start().await;
+    let mut broken = kubeseal_secret(&bench.certificate(), &secret(&bench.namespace, "broken", MARKER), &[]);
+    broken["spec"]["encryptedData"]["other"] = "AgB!".into();
+    bench.apply(&broken).await;
+    bench.condition("broken", "False", "illegal base64 data at input byte 3 (other)").await;
+    bench.apply(&kubeseal_secret(&bench.certificate(), &secret(&bench.namespace, "whole", MARKER), &[])).await;
+    bench.condition("whole", "True", "").await;
+    assert!(bench.secrets().get_opt("broken").await.unwrap().is_none(), "all items or none");
+    let sealed = bench.sealed_secrets().list(&ListParams::default()).await.unwrap();
+    let maps: Api<ConfigMap> = Api::namespaced(bench.client.clone(), &bench.namespace);
+    let maps = maps.list(&ListParams::default()).await.unwrap();
+    let mut shown = serde_json::to_string(&sealed).unwrap() + &serde_json::to_string(&maps).unwrap();
+    shown += &format!("{:?}", bench.events().await);
+    let encoded = kubectl_gitops::sealing::encode_base64(MARKER.as_bytes());
+    assert!(!shown.contains(MARKER) && !shown.contains(&encoded), "{shown}");
+}
+
+#[test]
+fn kubeseal_opens_what_we_seal() {
+    let certificate = Certificate::from_pem(&fixture("keys/test-only-new.crt")).unwrap();
+    let large = "x".repeat(70_000);
+    for scope in [Scope::Strict, Scope::NamespaceWide, Scope::ClusterWide] {
+        let secret = json!({
+            "apiVersion": "v1", "kind": "Secret", "type": "Opaque", "metadata": {"name": "db", "namespace": "web"},
+            "data": {"binary": "AAEC//79gICA"}, "stringData": {"empty": "", "large": large, "password": MARKER},
+        });
+        let mut number = 0;
+        let mut session_key = || {
+            number += 1;
+            SessionKey::new([number; 32])
+        };
+        let place = SealedFor::itself(Target::new("web", "db", scope));
+        let sealed = seal_secret(&Object::from_value(secret).unwrap(), &place, &certificate, &mut session_key).unwrap();
+        let key = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/sealing/keys/test-only-new.key");
+        let args = ["--recovery-unseal", "--recovery-private-key", key.to_str().unwrap()];
+        let output = kubeseal(&args, None, &yaml::to_yaml(&sealed.into_value()));
+        let opened: Secret = serde_json::from_slice(&output.stdout).unwrap();
+        let data = opened.data.unwrap();
+        assert_eq!(data["password"].0, MARKER.as_bytes(), "{scope}");
+        assert_eq!(data["large"].0, large.as_bytes(), "{scope}");
+        assert_eq!(data["binary"].0, [0, 1, 2, 255, 254, 253, 128, 128, 128], "{scope}");
+        assert!(data.contains_key("empty"), "{scope}");
+    }
+}

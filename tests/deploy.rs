@@ -1,0 +1,139 @@
+//! The manifests that we ship parse, are complete, and ask for no more than they say.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde_json::Value;
+
+/// Flags of `gitops-controller` that a manifest may name.
+const FLAGS: &[&str] = &["--kubeconfig", "--control-namespace", "--listen-address", "--cache-dir", "--log-format", "--log-level"];
+
+/// Must not be in the kustomization: a client-side apply over an existing `argocd-cm` removes settings.
+const NOT_APPLIED_BY_DEFAULT: &[&str] = &["configmaps.yaml"];
+
+fn deploy() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy")
+}
+
+fn documents(file: &Path) -> Vec<Value> {
+    let text = fs::read_to_string(file).unwrap();
+    serde_yaml::Deserializer::from_str(&text).map(|document| Value::deserialize(document).unwrap()).collect()
+}
+
+fn manifests(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> = entries
+        .flat_map(|path| if path.is_dir() { manifests(&path) } else { vec![path] })
+        .filter(|path| path.extension().is_some_and(|ending| ending == "yaml") && !path.ends_with("kustomization.yaml"))
+        .collect();
+    files.sort();
+    files
+}
+
+fn one_of_kind(file: &str, kind: &str) -> Value {
+    documents(&deploy().join(file)).into_iter().find(|object| object["kind"] == kind).unwrap()
+}
+
+#[test]
+fn every_manifest_is_an_object_of_ours() {
+    for file in manifests(&deploy()) {
+        for object in documents(&file) {
+            let what = format!("{}: {}/{}", file.display(), object["kind"], object["metadata"]["name"]);
+            assert!(object["apiVersion"].is_string() && object["kind"].is_string(), "{what}");
+            assert!(object["metadata"]["name"].is_string(), "{what}");
+            let labelled = object["metadata"]["labels"]["app.kubernetes.io/part-of"].is_string();
+            assert!(labelled || object["kind"] == "Namespace", "{what}: no label app.kubernetes.io/part-of");
+        }
+    }
+}
+
+#[test]
+fn the_kustomization_lists_what_a_new_cluster_needs() {
+    let kustomization = &documents(&deploy().join("kustomization.yaml"))[0];
+    let listed: BTreeSet<String> =
+        kustomization["resources"].as_array().unwrap().iter().map(|one| one.as_str().unwrap().to_owned()).collect();
+    let wanted: BTreeSet<String> = manifests(&deploy())
+        .iter()
+        .map(|file| file.strip_prefix(deploy()).unwrap().to_str().unwrap().to_owned())
+        .filter(|file| !file.starts_with("optional/") && !NOT_APPLIED_BY_DEFAULT.contains(&file.as_str()))
+        .collect();
+    assert_eq!(listed, wanted);
+}
+
+#[test]
+fn only_flags_that_exist_are_named() {
+    let container = &one_of_kind("deployment.yaml", "Deployment")["spec"]["template"]["spec"]["containers"][0];
+    let args = container["args"].as_array().unwrap();
+    assert!(!args.is_empty());
+    for arg in args {
+        let flag = arg.as_str().unwrap().split('=').next().unwrap();
+        assert!(FLAGS.contains(&flag), "deployment.yaml names {flag}");
+    }
+}
+
+#[test]
+fn the_pod_meets_the_restricted_pod_security_standard() {
+    let pod = &one_of_kind("deployment.yaml", "Deployment")["spec"]["template"]["spec"];
+    assert_eq!(pod["securityContext"]["runAsNonRoot"], true);
+    assert_eq!(pod["securityContext"]["seccompProfile"]["type"], "RuntimeDefault");
+    for container in pod["containers"].as_array().unwrap() {
+        let context = &container["securityContext"];
+        assert_eq!(context["allowPrivilegeEscalation"], false);
+        assert_eq!(context["readOnlyRootFilesystem"], true);
+        assert_eq!(context["capabilities"]["drop"][0], "ALL");
+        assert!(container["resources"]["limits"]["memory"].is_string());
+    }
+}
+
+#[test]
+fn the_image_carries_the_version_of_the_package() {
+    let deployment = one_of_kind("deployment.yaml", "Deployment");
+    let image = deployment["spec"]["template"]["spec"]["containers"][0]["image"].as_str().unwrap();
+    assert_eq!(image, concat!("gitops-controller:", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn services_select_the_pod_and_name_a_port_it_has() {
+    let template = &one_of_kind("deployment.yaml", "Deployment")["spec"]["template"];
+    let ports = template["spec"]["containers"][0]["ports"].as_array().unwrap().clone();
+    for file in ["services.yaml", "optional/kubeseal-service.yaml"] {
+        let service = one_of_kind(file, "Service");
+        for (label, value) in service["spec"]["selector"].as_object().unwrap() {
+            assert_eq!(&template["metadata"]["labels"][label], value, "{file}");
+        }
+        for port in service["spec"]["ports"].as_array().unwrap() {
+            assert!(ports.iter().any(|one| one["name"] == port["targetPort"]), "{file}");
+        }
+    }
+}
+
+#[test]
+fn no_rule_has_a_wildcard_unless_the_file_is_optional() {
+    for file in manifests(&deploy()).iter().filter(|file| !file.to_str().unwrap().contains("/optional/")) {
+        for object in documents(file) {
+            for rule in object["rules"].as_array().into_iter().flatten() {
+                assert!(!rule.to_string().contains("\"*\""), "{}: {rule}", file.display());
+                for verb in ["escalate", "bind", "impersonate"] {
+                    assert!(!rule["verbs"].as_array().unwrap().iter().any(|one| one == verb), "{}: {rule}", file.display());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_deploying_role_is_put_together_from_the_labelled_ones() {
+    let roles: Vec<Value> =
+        documents(&deploy().join("rbac-deploy.yaml")).into_iter().filter(|object| object["kind"] == "ClusterRole").collect();
+    let selector = roles[0]["aggregationRule"]["clusterRoleSelectors"][0]["matchLabels"].as_object().unwrap();
+    let optional = one_of_kind("optional/deploy-anything.yaml", "ClusterRole");
+    for role in roles[1..].iter().chain([&optional]) {
+        for (label, value) in selector {
+            assert_eq!(&role["metadata"]["labels"][label], value, "{}", role["metadata"]["name"]);
+        }
+    }
+}
