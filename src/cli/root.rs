@@ -119,7 +119,10 @@ fn run(root: Root) -> Exit {
     let cx = Context::new(root.flags);
     let exit = runtime.block_on(async {
         tokio::select! {
-            result = dispatch(root.command, &cx) => result.unwrap_or_else(|failure| report(&failure)),
+            result = dispatch(root.command, &cx) => {
+                let result = result.and_then(|exit| cx.check_warnings().map(|()| exit));
+                result.unwrap_or_else(|failure| report(&failure))
+            }
             _ = tokio::signal::ctrl_c() => interrupted(&cx),
         }
     });
