@@ -5,8 +5,10 @@ use std::io::IsTerminal;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::OnceCell;
+use tower::util::MapResponseLayer;
 
 use super::kubeconfig::{self, ConnectionError, Selected};
+use super::warnings::Warnings;
 use super::{Failure, GlobalFlags};
 
 /// What every command needs.
@@ -16,6 +18,7 @@ pub struct Context {
     pub flags: GlobalFlags,
     client: Arc<OnceCell<kube::Client>>,
     streaming_client: Arc<OnceCell<kube::Client>>,
+    warnings: Warnings,
     when_interrupted: Arc<Mutex<Option<String>>>,
 }
 
@@ -39,7 +42,7 @@ impl Context {
     pub async fn client(&self) -> Result<kube::Client, Failure> {
         let made = self.client.get_or_try_init(|| async {
             let config = self.selected()?.into_config(self.flags.request_timeout).await?;
-            connect(config)
+            self.connect(config)
         });
         made.await.cloned()
     }
@@ -52,7 +55,7 @@ impl Context {
         if self.flags.request_timeout.is_none() {
             return self.client().await;
         }
-        let made = self.streaming_client.get_or_try_init(|| async { connect(self.selected()?.into_config(None).await?) });
+        let made = self.streaming_client.get_or_try_init(|| async { self.connect(self.selected()?.into_config(None).await?) });
         made.await.cloned()
     }
 
@@ -98,6 +101,19 @@ impl Context {
         self.selected().ok().and_then(|selected| selected.user_name).unwrap_or_default()
     }
 
+    /// Fails when the API server warned and `--warnings-as-errors` is given.
+    ///
+    /// # Errors
+    /// Says how many warnings there were.
+    pub fn check_warnings(&self) -> Result<(), Failure> {
+        match self.warnings.count() {
+            number if number > 0 && self.flags.warnings_as_errors == Some(true) => {
+                Err(Failure::new(format!("{number} warning{} received", if number == 1 { "" } else { "s" })))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// What to tell the user if Ctrl-C ends the command from here on.
     pub fn when_interrupted(&self, note: Option<String>) {
         *self.when_interrupted.lock().unwrap_or_else(PoisonError::into_inner) = note;
@@ -120,12 +136,14 @@ impl Context {
         selected.protect_stdin(std::io::stdin().is_terminal())?;
         Ok(selected)
     }
-}
 
-fn connect(config: kube::Config) -> Result<kube::Client, Failure> {
-    // Only a second call in one process fails, and then a provider is installed, which is all we want.
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    kube::Client::try_from(config).map_err(|error| {
-        Failure::new("cannot make a client from the kubeconfig").with_cause(&error).with_hint("kubectl config view")
-    })
+    fn connect(&self, config: kube::Config) -> Result<kube::Client, Failure> {
+        // Only a second call in one process fails, and then a provider is installed, which is all we want.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let warnings = self.warnings.clone();
+        let builder = kube::client::ClientBuilder::try_from(config).map_err(|error| {
+            Failure::new("cannot make a client from the kubeconfig").with_cause(&error).with_hint("kubectl config view")
+        })?;
+        Ok(builder.with_layer(&MapResponseLayer::new(move |response| warnings.listen(response))).build())
+    }
 }

@@ -89,6 +89,10 @@ pub struct GlobalFlags {
     /// How long to wait for one answer of the API server, for example 30s; 0 waits for ever
     #[arg(long, global = true, value_name = "DURATION", hide_short_help = true, value_parser = duration::parse)]
     pub request_timeout: Option<Duration>,
+    /// End with 2 when the API server sends a warning
+    #[arg(long, global = true, value_name = "BOOL", hide_short_help = true, action = ArgAction::Set,
+          num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub warnings_as_errors: Option<bool>,
     /// Namespace of the controller
     #[arg(
         long,

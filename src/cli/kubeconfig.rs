@@ -19,7 +19,7 @@ use super::GlobalFlags;
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectionError {
     /// No kubeconfig file exists.
-    #[error("no kubeconfig: {} does not exist", list(.looked_at))]
+    #[error("no kubeconfig at {}", list(.looked_at))]
     NoKubeconfig {
         /// Files that were looked for.
         looked_at: Vec<PathBuf>,
@@ -71,7 +71,7 @@ impl Advice for ConnectionError {
             Self::NoKubeconfig { .. } => Some("set KUBECONFIG, or pass --kubeconfig FILE".into()),
             Self::NoContext { .. } => Some("kubectl config use-context NAME, or pass --context NAME".into()),
             Self::UnknownContext { name, known, .. } => {
-                nearest(name, known.iter().map(String::as_str)).map(|close| format!("--context {close}"))
+                nearest(name, known.iter().map(String::as_str)).map(|close| format!("did you mean --context {close}?"))
             }
             Self::UnknownEntry { what, name, known } => {
                 nearest(name, known.iter().map(String::as_str)).map(|close| format!("did you mean the {what} {close:?}?"))
@@ -346,7 +346,7 @@ users:
         let flags = GlobalFlags { context: Some("prod".into()), ..GlobalFlags::default() };
         let error = select(&loaded(), &flags).unwrap_err();
         assert_eq!(error.to_string(), "context \"prod\" is not in /home/me/.kube/config (known: dev, prod-eu)");
-        assert_eq!(error.hint().as_deref(), Some("--context prod-eu"));
+        assert_eq!(error.hint().as_deref(), Some("did you mean --context prod-eu?"));
     }
 
     #[test]

@@ -6,11 +6,15 @@ mod context;
 pub mod duration;
 mod exit;
 mod flags;
+pub mod keys;
 mod kubeconfig;
 pub mod output;
+pub mod reference;
 mod reserved;
 mod root;
+pub mod seal;
 pub mod version;
+mod warnings;
 
 pub use context::Context;
 pub use exit::{CommandResult, Exit, Failure};

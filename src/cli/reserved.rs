@@ -39,7 +39,7 @@ pub fn explain(word: &str) -> Option<Failure> {
         return Some(Failure::new(format!("`{word}` is not needed")).with_hint(hint));
     }
     let (_, purpose) = COMMANDS.iter().find(|(name, _)| *name == word)?;
-    Some(Failure::new(format!("`kubectl gitops {word}` is not there yet")).with_hint(format!("it will: {purpose}")))
+    Some(Failure::new(format!("`kubectl gitops {word}` is not there yet")).with_hint(format!("planned: {purpose}")))
 }
 
 /// Every word that [`explain`] knows.

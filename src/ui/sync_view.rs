@@ -395,7 +395,7 @@ fn row_frame(row: &Row, lane: &str, names: usize, clock: Clock, width: usize, sy
 fn progress_line(view: &SyncView, symbols: &Symbols) -> String {
     const BAR: usize = 14;
     let (done, all) = (view.done(), view.rows.len());
-    let full = if all == 0 { 0 } else { done * BAR / all };
+    let full = (done * BAR).checked_div(all).unwrap_or(0);
     let bar = symbols.full.repeat(full) + &symbols.empty.repeat(BAR - full);
     let word = |word: &str| if word.is_empty() { paint::faint("Unknown") } else { paint::status(word) };
     format!("[{bar}] {done}/{all}   Sync {}   Health {}", word(&view.sync), word(&view.health))

@@ -37,6 +37,15 @@ impl Table {
         lines.iter().map(|cells| line(cells, &widths, terminal_width) + "\n").collect()
     }
 
+    /// One more row under a table that was printed before, in the columns of that table.
+    #[must_use]
+    pub fn later_row(&self, cells: &[String], terminal_width: Option<usize>) -> String {
+        let headings: Vec<String> = self.headings.iter().map(|heading| (*heading).to_owned()).collect();
+        let lines: Vec<&Vec<String>> = std::iter::once(&headings).chain(&self.rows).collect();
+        let cells: Vec<String> = cells.iter().map(|cell| text::clean(cell)).collect();
+        line(&cells, &self.widths(&lines), terminal_width) + "\n"
+    }
+
     fn widths(&self, lines: &[&Vec<String>]) -> Vec<usize> {
         let column = |index: usize| lines.iter().filter_map(|cells| cells.get(index)).map(|cell| text::width(cell)).max();
         (0..self.headings.len()).map(|index| column(index).unwrap_or(0)).collect()

@@ -159,7 +159,8 @@ impl Follower {
 
     fn failed(&mut self, cx: &Context, namespace: &str, error: &watcher::Error) -> Result<(), Failure> {
         if let Some(refusal) = refusal(error) {
-            return Err(cx.explain(refusal, &format!("watch applications in {namespace:?}")));
+            let place = if namespace.is_empty() { String::new() } else { format!(" in {namespace:?}") };
+            return Err(cx.explain(refusal, &format!("watch applications{place}")));
         }
         if self.connection == Connection::Fine && is_connection_loss(error) {
             self.connection = Connection::Lost;

@@ -13,11 +13,11 @@ use crate::ui::table::Table;
 use crate::ui::{age, paint, stream, text};
 
 use super::model::{path_or_chart, revisions};
-use super::{App, AppRef, select};
+use super::{App, AppRef, refresh, select};
 
 /// Show one Application: where it comes from, where it goes, what state it is in.
 ///
-/// Reads only. -o json and -o yaml print the object as the API server holds it.
+/// Reads only, unless --refresh or --hard-refresh is given. -o json and -o yaml print the object as the API server holds it.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  kubectl gitops app get web")]
 pub struct GetArgs {
@@ -26,6 +26,12 @@ pub struct GetArgs {
     /// Show what the last operation did to each object
     #[arg(long)]
     show_operation: bool,
+    /// Let the controller compare again first
+    #[arg(long)]
+    refresh: bool,
+    /// Let the controller render and compare again first
+    #[arg(long)]
+    hard_refresh: bool,
     /// Output format: wide, json, yaml or name
     #[arg(short, long, value_name = "FORMAT", value_parser = Output::parse_object)]
     output: Option<Output>,
@@ -36,7 +42,13 @@ pub struct GetArgs {
 /// # Errors
 /// When it does not exist or the API server refuses.
 pub async fn run(args: GetArgs, cx: &Context) -> CommandResult {
-    let app = select::get(cx, &AppRef::parse(&args.name, cx)?).await?;
+    let reference = AppRef::parse(&args.name, cx)?;
+    let mut app = select::get(cx, &reference).await?;
+    if args.refresh || args.hard_refresh {
+        refresh::request(cx, &reference, args.hard_refresh).await?;
+        let answered = refresh::wait_until_answered(cx, [reference].into(), refresh::PATIENCE).await?;
+        app = answered.into_iter().next().unwrap_or(app);
+    }
     let output = args.output.unwrap_or_default();
     match output {
         Output::Json | Output::Yaml => print_document(output, &app.raw)?,

@@ -1,15 +1,18 @@
 //! `app list`.
 
+use std::collections::BTreeMap;
+
 use clap::Args;
 use jiff::Timestamp;
 
-use crate::cli::output::{Output, list_of, print_document};
+use crate::cli::output::{Output, list_of, print_document, print_in_stream};
 use crate::cli::{CommandResult, Context, Exit, Failure};
 use crate::ui::table::Table;
 use crate::ui::{age, stream};
 
+use super::follow::{Change, Follower};
 use super::model::path_or_chart;
-use super::{App, Selection};
+use super::{App, AppRef, Selection};
 
 /// List Applications, worst first.
 ///
@@ -28,6 +31,9 @@ pub struct ListArgs {
     /// Only Applications that are not Synced
     #[arg(long)]
     out_of_sync: bool,
+    /// Go on and print what changes
+    #[arg(short, long)]
+    watch: bool,
     /// Print the table without headings
     #[arg(long)]
     no_headers: bool,
@@ -43,8 +49,52 @@ pub struct ListArgs {
 pub async fn run(args: ListArgs, cx: &Context) -> CommandResult {
     let mut apps = args.selection.read(cx).await?;
     apps.retain(|app| args.wants(app));
-    args.print(&apps, cx)?;
+    if args.watch && args.output.is_some_and(Output::is_machine) {
+        apps.iter().try_for_each(|app| args.print_one(app))?;
+    } else {
+        args.print(&apps, cx)?;
+    }
+    if args.watch {
+        return watch(&args, &apps, cx).await;
+    }
     Ok(Exit::Done)
+}
+
+/// Prints every change, until Ctrl-C or a closed pipe.
+async fn watch(args: &ListArgs, apps: &[App], cx: &Context) -> CommandResult {
+    let namespace = cx.application_namespace();
+    let selection = &args.selection;
+    let mut follower = if selection.names.is_empty() {
+        let namespace = (!selection.all_namespaces).then_some(namespace.as_str());
+        Follower::everything(cx, namespace, selection.selector.as_deref()).await?
+    } else {
+        Follower::these(cx, apps.iter().map(App::reference)).await?
+    };
+    let wide = args.output == Some(Output::Wide);
+    let table = table(apps, wide, selection.all_namespaces, age::now());
+    // The first events repeat the list.
+    let mut shown: BTreeMap<AppRef, Option<String>> =
+        apps.iter().map(|app| (app.reference(), app.app.metadata.resource_version.clone())).collect();
+    loop {
+        let app = match follower.next(cx).await? {
+            Change::Now(app) if args.wants(&app) => app,
+            Change::Now(_) => continue,
+            Change::Gone(app) => {
+                shown.remove(&app);
+                stream::say(&format!("{app} was deleted"));
+                continue;
+            }
+        };
+        let version = app.app.metadata.resource_version.clone();
+        if shown.insert(app.reference(), version.clone()) == Some(version) {
+            continue;
+        }
+        if args.output.is_some_and(Output::is_machine) {
+            args.print_one(&app)?;
+        } else {
+            stream::out(&table.later_row(&cells(&app, wide, selection.all_namespaces, age::now()), stream::width()));
+        }
+    }
 }
 
 impl ListArgs {
@@ -53,7 +103,17 @@ impl ListArgs {
         let destination = &app.app.spec.destination;
         self.repo.as_ref().is_none_or(repo)
             && self.destination.as_ref().is_none_or(|wanted| *wanted == destination.name || *wanted == destination.server)
+            && self.selection.project.as_deref().is_none_or(|project| app.app.project() == project)
             && (!self.out_of_sync || app.sync() != "Synced")
+    }
+
+    /// One Application in a stream of them.
+    fn print_one(&self, app: &App) -> Result<(), Failure> {
+        match self.output.unwrap_or_default() {
+            Output::Name => stream::out(&format!("application.argoproj.io/{}\n", app.name())),
+            output => print_in_stream(output, &app.raw)?,
+        }
+        Ok(())
     }
 
     fn print(&self, apps: &[App], cx: &Context) -> Result<(), Failure> {
@@ -98,22 +158,23 @@ fn table(apps: &[App], wide: bool, full_names: bool, now: Timestamp) -> Table {
     }
     headings.push("MESSAGE");
     let mut table = Table::new(&headings);
-    for app in apps {
-        let name = if full_names { app.full_name() } else { app.name().to_owned() };
-        let mut cells =
-            vec![name, app.app.project().into(), app.sync().into(), app.health().into(), app.revision(), app.age(now)];
-        if wide {
-            cells.extend([
-                app.cluster().to_owned(),
-                app.app.spec.destination.namespace.clone(),
-                app.sources(|source| source.repo_url.clone()),
-                app.sources(path_or_chart),
-                app.sources(|source| source.target_revision_or_head().to_owned()),
-                app.auto_sync(),
-            ]);
-        }
-        cells.push(app.message());
-        table.row(cells);
-    }
+    apps.iter().for_each(|app| table.row(cells(app, wide, full_names, now)));
     table
+}
+
+fn cells(app: &App, wide: bool, full_names: bool, now: Timestamp) -> Vec<String> {
+    let name = if full_names { app.full_name() } else { app.name().to_owned() };
+    let mut cells = vec![name, app.app.project().into(), app.sync().into(), app.health().into(), app.revision(), app.age(now)];
+    if wide {
+        cells.extend([
+            app.cluster().to_owned(),
+            app.app.spec.destination.namespace.clone(),
+            app.sources(|source| source.repo_url.clone()),
+            app.sources(path_or_chart),
+            app.sources(|source| source.target_revision_or_head().to_owned()),
+            app.auto_sync(),
+        ]);
+    }
+    cells.push(app.message());
+    cells
 }

@@ -15,6 +15,9 @@ use crate::ui::{paint, stream, symbols::Symbols};
 use super::follow::{Change, Follower, next_before};
 use super::{App, AppRef, Selection, select};
 
+/// How long an idle controller may take to answer.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
 /// Compare Applications with their sources again, now.
 ///
 /// Sets the refresh annotation and waits until the controller has taken it away. Deploys nothing by itself.
@@ -98,7 +101,7 @@ pub async fn wait_until_answered(cx: &Context, mut waiting: BTreeSet<AppRef>, li
 }
 
 fn silent(cx: &Context, waiting: &BTreeSet<AppRef>, limit: Duration) -> Failure {
-    Failure::new(format!("the controller has not refreshed {} within {}s", names(waiting), limit.as_secs()))
+    Failure::new(format!("the controller has not refreshed {} within {limit:?}", names(waiting)))
         .with_hint(format!("is it running? kubectl get pods -n {}", cx.flags.controller_namespace))
         .with_exit(Exit::TimedOut)
 }

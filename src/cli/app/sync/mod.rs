@@ -109,7 +109,7 @@ impl SyncArgs {
             dry_run: self.dry_run.unwrap_or(false),
             force: self.force,
             strategy: self.strategy,
-            options: options.into_iter().filter_map(|(set, option)| set.then(|| option.to_owned())).collect(),
+            options: options.into_iter().filter(|(set, _)| *set).map(|(_, option)| option.to_owned()).collect(),
             resources: self.resources.clone(),
             retry_limit: self.retry_limit,
             info: self.info.clone(),

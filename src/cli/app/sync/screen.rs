@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
 use crate::cli::Context;
+use crate::ui::age;
 use crate::ui::live::Region;
 use crate::ui::stream;
 use crate::ui::sync_view::{Clock, SyncView, changes, frame};
@@ -55,7 +55,7 @@ impl Screen {
         let view = SyncView::of(&app.app);
         let before = self.views.insert(app.reference(), view.clone());
         if self.region.is_none() {
-            let time = Timestamp::now().strftime("%H:%M:%SZ").to_string();
+            let time = age::now().strftime("%H:%M:%SZ").to_string();
             changes(before.as_ref(), &view).iter().for_each(|line| stream::say(&format!("{time} {line}")));
         }
     }

@@ -1,0 +1,88 @@
+//! What people see: the real program run in an empty environment, compared with transcripts.
+//!
+//! Each folder of `tests/cli` is a case: `transcript` holds the commands with what they print and their exit code. With a
+//! `cluster` folder the program talks to a small API server that holds its objects; without one there is no kubeconfig,
+//! unless the case brings a `kubeconfig` of its own. `UPDATE_TRANSCRIPTS=1 cargo test --test cli` writes what it sees.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "cli/support/api_server.rs"]
+mod api_server;
+#[path = "cli/support/case.rs"]
+mod case;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use case::Case;
+
+fn cases() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli");
+    let mut folders: Vec<PathBuf> = fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()).collect();
+    folders.retain(|folder| folder.join("transcript").exists());
+    folders.sort();
+    folders
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn transcripts() {
+    let update = std::env::var_os("UPDATE_TRANSCRIPTS").is_some();
+    let mut differing = Vec::new();
+    let cases = cases();
+    assert!(!cases.is_empty(), "there are no transcripts");
+    for folder in cases {
+        let case = Case::prepare(&folder).await;
+        let (expected, seen) = (case.expected(), case.run().await);
+        if update {
+            fs::write(folder.join("transcript"), &seen).unwrap();
+        } else if expected != seen {
+            let diff = similar::TextDiff::from_lines(&expected, &seen).unified_diff().header("expected", "seen").to_string();
+            differing.push(format!("{}\n{diff}", folder.display()));
+        }
+    }
+    assert!(differing.is_empty(), "{}", differing.join("\n"));
+}
+
+/// A Secret that is piped in must not reach a program that only supplies credentials.
+#[cfg(unix)]
+#[test]
+fn a_credential_plugin_gets_no_standard_input() {
+    use std::io::Write;
+    use std::os::unix::fs::PermissionsExt;
+
+    let dir = tempfile::tempdir().unwrap();
+    let (plugin, got, config) = (dir.path().join("plugin"), dir.path().join("got"), dir.path().join("config"));
+    fs::write(&plugin, format!("#!/bin/sh\ncat > {}\nexit 1\n", got.display())).unwrap();
+    fs::set_permissions(&plugin, fs::Permissions::from_mode(0o755)).unwrap();
+    let user = format!(
+        "{{exec: {{apiVersion: client.authentication.k8s.io/v1, command: {}, interactiveMode: IfAvailable}}}}",
+        plugin.display()
+    );
+    fs::write(
+        &config,
+        format!(
+            "apiVersion: v1\nkind: Config\ncurrent-context: a\ncontexts: [{{name: a, context: {{cluster: a, user: a}}}}]\n\
+         clusters: [{{name: a, cluster: {{server: 'http://127.0.0.1:1'}}}}]\nusers: [{{name: a, user: {user}}}]\n"
+        ),
+    )
+    .unwrap();
+    let mut program = Command::new(env!("CARGO_BIN_EXE_kubectl-gitops"));
+    program.args(["app", "list", "--kubeconfig"]).arg(&config).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = program.spawn().unwrap();
+    let _ = child.stdin.take().unwrap().write_all(b"marker-plaintext");
+    child.wait().unwrap();
+    assert_eq!(fs::read_to_string(&got).unwrap(), "", "the plugin read our standard input");
+}
+
+/// `kubectl gitops app list | head -1` ends without a word.
+#[cfg(unix)]
+#[test]
+fn a_closed_pipe_ends_the_program_quietly() {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_kubectl-gitops"));
+    program.arg("--help").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = program.spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}
