@@ -4,6 +4,8 @@
 
 mod support;
 
+#[path = "cluster/application.rs"]
+mod application;
 #[path = "cluster/cli.rs"]
 mod cli;
 #[path = "cluster/control_plane.rs"]

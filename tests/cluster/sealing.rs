@@ -172,7 +172,7 @@ fn fixture(path: &str) -> String {
 }
 
 /// A key Secret made of a committed test key.
-fn key_secret(namespace: &str, key: &str) -> Value {
+pub fn key_secret(namespace: &str, key: &str) -> Value {
     json!({
         "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls",
         "metadata": {
