@@ -4,6 +4,8 @@
 
 mod support;
 
+#[path = "cluster/cli.rs"]
+mod cli;
 #[path = "cluster/control_plane.rs"]
 mod control_plane;
 #[path = "cluster/crds.rs"]

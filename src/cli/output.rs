@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::ui::stream;
+use crate::ui::{stream, yaml};
 
 use super::Failure;
 
@@ -70,11 +70,10 @@ impl Output {
 /// # Errors
 /// When the value cannot be written, which is a bug.
 pub fn print_document(output: Output, value: &impl Serialize) -> Result<(), Failure> {
-    let text = if output == Output::Yaml {
-        serde_yaml::to_string(value).map_err(|error| Failure::new("cannot write YAML").with_cause(&error))?
-    } else {
-        let json = serde_json::to_string_pretty(value).map_err(|error| Failure::new("cannot write JSON").with_cause(&error))?;
-        json + "\n"
+    let cannot = |error| Failure::new("cannot write the answer").with_cause(&error);
+    let text = match output {
+        Output::Yaml => yaml::write(&serde_json::to_value(value).map_err(cannot)?),
+        _ => serde_json::to_string_pretty(value).map_err(cannot)? + "\n",
     };
     stream::out(&text);
     Ok(())

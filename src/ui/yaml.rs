@@ -1,10 +1,12 @@
-//! Values as YAML for the screen.
+//! Values as YAML for the screen: quoted so that every YAML reader of Kubernetes gets the same values back.
 
 use serde_json::Value;
 
-/// Writes one value as YAML.
+use crate::resource::yaml::to_yaml;
+
+/// Writes one value as YAML, ending in a line end.
 #[must_use]
 pub fn write(value: &Value) -> String {
-    // A JSON value has only string keys and finite numbers, which is all that can go wrong.
-    serde_yaml::to_string(value).unwrap_or_default()
+    let text = to_yaml(value);
+    if text.ends_with('\n') { text } else { text + "\n" }
 }

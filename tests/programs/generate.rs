@@ -10,8 +10,7 @@ fn main() -> io::Result<()> {
     for (name, text) in kubectl_gitops::api::crd::yaml() {
         write(&root.join("deploy/crds").join(name), &text)?;
     }
-    // The command reference joins here: docs/reference/cli.md from `kubectl_gitops::cli::reference::markdown()`.
-    Ok(())
+    write(&root.join("docs/reference/cli.md"), &kubectl_gitops::cli::reference::markdown())
 }
 
 /// Leaves a file alone that is up to date, so that nothing downstream is rebuilt for its time stamp.
