@@ -16,7 +16,7 @@ use super::status::{observed, rfc3339, with_conditions};
 use super::{deletion, operation, patch};
 use crate::advice::{Advice, Remedy};
 use crate::api::Application;
-use crate::api::application::{ApplicationStatus, Operation};
+use crate::api::application::ApplicationStatus;
 use crate::resource::annotations::{REFRESH, SKIP_RECONCILE};
 use crate::source::Freshness;
 use crate::sync::automation::{self, Decision};
@@ -77,14 +77,9 @@ async fn reconcile_stored(object: &DynamicObject, cx: &Context) -> Result<Action
                 let refreshed = next.annotation(REFRESH).is_some();
                 next.status = Some(observed(&next, found, &cx.control_namespace, refreshed, now));
             }
-            let ended = stored.app.operation.is_some() && next.operation.is_none();
+            let before = stored.app.clone();
             stored = stored.write(&next, cx).await?;
-            if let Some((warning, reason, note)) = step.event {
-                cx.events.publish(&stored.app, warning, reason, &note).await;
-            }
-            if ended {
-                count_sync(&stored.app, cx);
-            }
+            announce(&before, &stored.app, step.event, cx).await;
             if let Some(wait) = step.again_in {
                 return Ok(Action::requeue(wait));
             }
@@ -135,34 +130,23 @@ async fn look(stored: &Stored, cx: &Context, now: Timestamp) -> Result<Look, Rec
     }
     next.status = Some(status);
     if let Decision::Start(operation) = &decision {
-        start(&mut next, operation, now);
+        // Request and first state are written together: one write, and nothing is started that is not recorded.
+        next.operation = Some((**operation).clone());
+        next.status.get_or_insert_default().operation_state = Some(operation::first_state(operation, now));
     }
     let written = stored.write(&next, cx).await?;
-    announce_changes(app, &written.app, cx).await;
-    show(&written.app, cx);
+    let event = match &decision {
+        Decision::Start(operation) => Some((false, "OperationStarted", operation::start_note(operation))),
+        Decision::Nothing | Decision::Refuse(_) | Decision::Later(_) => None,
+    };
+    announce(app, &written.app, event, cx).await;
     Ok(match decision {
-        Decision::Start(operation) => {
-            let revision = operation.sync.map(|sync| sync.revision).unwrap_or_default();
-            let note = format!("Initiated automated sync to '{revision}'");
-            cx.events.publish(&written.app, false, "OperationStarted", &note).await;
-            Look::Start(Box::new(written))
-        }
+        Decision::Start(_) => Look::Start(Box::new(written)),
         Decision::Later(wait) => Look::Done(Action::requeue(wait)),
         Decision::Nothing | Decision::Refuse(_) => {
             Look::Done(if found.blocking().is_some() { Action::requeue(AFTER_ERROR) } else { Action::await_change() })
         }
     })
-}
-
-/// Request and first operation state are written together: one write, and nothing is started that is not recorded.
-fn start(app: &mut Application, operation: &Operation, now: Timestamp) {
-    app.operation = Some(operation.clone());
-    app.status.get_or_insert_default().operation_state = Some(crate::api::application::OperationState {
-        operation: operation.clone(),
-        phase: "Running".into(),
-        started_at: rfc3339(now),
-        ..crate::api::application::OperationState::default()
-    });
 }
 
 fn shows_spec(app: &Application, found: &Assessment) -> bool {
@@ -222,7 +206,11 @@ async fn report_unreadable(object: &DynamicObject, message: &str, cx: &Context) 
     Ok(Action::await_change())
 }
 
-async fn announce_changes(before: &Application, after: &Application, cx: &Context) {
+/// Tells people and dashboards what a write changed.
+async fn announce(before: &Application, after: &Application, event: Option<(bool, &str, String)>, cx: &Context) {
+    if let Some((warning, reason, note)) = event {
+        cx.events.publish(after, warning, reason, &note).await;
+    }
     let sync = |app: &Application| status_of(app).sync.map(|sync| sync.status).unwrap_or_default();
     let health = |app: &Application| status_of(app).health.map(|health| health.status).unwrap_or_default();
     for (what, old, new) in [("sync", sync(before), sync(after)), ("health", health(before), health(after))] {
@@ -231,6 +219,10 @@ async fn announce_changes(before: &Application, after: &Application, cx: &Contex
             cx.events.publish(after, false, "ResourceUpdated", &format!("Updated {what} status: {from}-> {new}")).await;
         }
     }
+    if before.operation.is_some() && after.operation.is_none() {
+        count_sync(after, cx);
+    }
+    show(after, cx);
 }
 
 fn status_of(app: &Application) -> ApplicationStatus {

@@ -61,23 +61,32 @@ pub async fn step(app: &Application, cx: &Context, now: Timestamp) -> Option<Ste
     Some(sync_step(app, state, sync, cx, now).await)
 }
 
-fn started(app: &Application, operation: &Operation, now: Timestamp) -> Step {
-    let mut next = app.clone();
-    next.status.get_or_insert_default().operation_state = Some(OperationState {
+/// State of an operation that begins now.
+#[must_use]
+pub fn first_state(operation: &Operation, now: Timestamp) -> OperationState {
+    OperationState {
         operation: operation.clone(),
         phase: "Running".into(),
         started_at: rfc3339(now),
         ..OperationState::default()
-    });
+    }
+}
+
+/// What the Event about the begin of an operation says, in Argo CD's words.
+#[must_use]
+pub fn start_note(operation: &Operation) -> String {
     let who = operation.initiated_by.clone().unwrap_or_default();
     let revision = operation.sync.as_ref().map_or("", |sync| sync.revision.as_str());
-    let note = if who.automated {
-        format!("Initiated automated sync to '{revision}'")
-    } else {
-        let by = if who.username.is_empty() { String::new() } else { format!("{} ", who.username) };
-        format!("{by}initiated sync to {}", if revision.is_empty() { "the target revision" } else { revision })
-    };
-    Step { app: next, found: None, again_in: None, event: Some((false, "OperationStarted", note)) }
+    if who.automated {
+        return format!("Initiated automated sync to '{revision}'");
+    }
+    let by = if who.username.is_empty() { String::new() } else { format!("{} ", who.username) };
+    format!("{by}initiated sync to {}", if revision.is_empty() { "the target revision" } else { revision })
+}
+
+fn started(app: &Application, operation: &Operation, now: Timestamp) -> Step {
+    let event = Some((false, "OperationStarted", start_note(operation)));
+    Step { app: with_state(app, first_state(operation, now)), found: None, again_in: None, event }
 }
 
 /// A failed attempt waits; when its time has come, results are cleared so that everything is tried again.
@@ -112,12 +121,15 @@ async fn sync_step(app: &Application, state: &OperationState, sync: &SyncOperati
         let message = found.blocking().unwrap_or_else(|| "the target state could not be compared".into());
         return Step { found: Some(found), ..ended(app, &state, "Error", &message, now) };
     };
-    let mut policy = Policy::of(sync);
-    match namespace_to_create(app, sync, comparison, cx).await {
-        Ok(namespace) => policy.namespace = namespace,
-        Err(message) => return ended(app, &state, "Failed", &message, now),
-    }
     let results = state.sync_result.as_ref().map(|result| result.resources.clone()).unwrap_or_default();
+    let mut policy = Policy::of(sync);
+    // The namespace comes first; once there are results it has been seen to.
+    if results.is_empty() {
+        match namespace_to_create(app, sync, comparison, cx).await {
+            Ok(namespace) => policy.namespace = namespace,
+            Err(message) => return ended(app, &state, "Failed", &message, now),
+        }
+    }
     let next = decide(app, comparison, &policy, &results, sync.dry_run, cx);
     match next {
         Plan::Run { tasks } => {
