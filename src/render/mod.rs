@@ -218,7 +218,7 @@ impl Renderer {
         let Request { source, tree, app } = request;
         let (source, tree, app) = (source.clone(), tree.clone(), app.clone());
         let Prepared { job, inputs, warnings } = blocking(move || prepare(&source, &tree, &app)).await?;
-        let key = self.key(&job, &inputs).await?;
+        let key = self.key(&job, &inputs, &warnings).await?;
         if let Some(rendered) = self.cache().get(&key) {
             self.shared.hits.fetch_add(1, Ordering::Relaxed);
             return Ok(rendered);
@@ -235,8 +235,12 @@ impl Renderer {
     async fn run(&self, job: Job) -> Result<(Rendered, usize), RenderError> {
         match job {
             Job::Directory { tree, path, options } => {
-                let found = blocking(move || directory::render(&tree, &path, &options)).await?;
-                let bytes = found.objects.iter().map(|object| object.to_value().to_string().len()).sum();
+                let measured = move || {
+                    let found = directory::render(&tree, &path, &options)?;
+                    let bytes = found.objects.iter().map(|object| object.to_value().to_string().len()).sum();
+                    Ok((found, bytes))
+                };
+                let (found, bytes) = blocking(measured).await?;
                 let rendered = Rendered {
                     objects: found.objects,
                     source_type: SourceType::Directory,
@@ -257,13 +261,15 @@ impl Renderer {
         }
     }
 
-    async fn key(&self, job: &Job, inputs: &[Input]) -> Result<RenderKey, RenderError> {
+    /// Warnings are part of the answer, so they are part of the key: two applications may share the rest.
+    async fn key(&self, job: &Job, inputs: &[Input], warnings: &[String]) -> Result<RenderKey, RenderError> {
+        let warnings = warnings.join("\n");
         Ok(match job {
             Job::Directory { options, .. } => {
                 let options = serde_json::to_string(options).map_err(RenderError::machine)?;
-                key("directory", "", &options, inputs)
+                key(["directory", "", &options, &warnings], inputs)
             }
-            Job::Kustomize(job) => key("kustomize", self.kustomize().await?.version(), &job.fingerprint(), inputs),
+            Job::Kustomize(job) => key(["kustomize", self.kustomize().await?.version(), &job.fingerprint(), &warnings], inputs),
         })
     }
 
@@ -314,9 +320,7 @@ fn refuse_unsupported(source: &ApplicationSource) -> Result<(), RenderError> {
 
 fn prepare_directory(source: &ApplicationSource, tree: &SourceTree, path: String) -> Result<Prepared, RenderError> {
     let options = source.directory.clone().unwrap_or_default();
-    let mut inputs = vec![Input { path: path.clone(), id: tree.id_of(&path)? }];
-    let linked = directory::linked_files(tree, &path, &options)?;
-    inputs.extend(linked.into_iter().map(|entry| Input { path: entry.path, id: Some(entry.id) }));
+    let inputs = directory::inputs(tree, &path, &options)?;
     let warnings = unknown_fields("directory", &options.extra);
     Ok(Prepared { inputs, warnings, job: Job::Directory { tree: tree.clone(), path, options } })
 }
@@ -325,9 +329,10 @@ fn unknown_fields(block: &str, extra: &crate::api::Extra) -> Vec<String> {
     extra.keys().map(|field| format!("spec.source.{block}.{field} is not known and has no effect")).collect()
 }
 
-fn key(renderer: &str, version: &str, options: &str, inputs: &[Input]) -> RenderKey {
+/// Renderer, version of its program, options, warnings; then what it reads.
+fn key(what: [&str; 4], inputs: &[Input]) -> RenderKey {
     let inputs = inputs.iter().flat_map(|input| [input.path.as_str(), input.id.as_deref().unwrap_or("absent")]);
-    RenderKey::of([RENDERER_VERSION, renderer, version, options].into_iter().chain(inputs))
+    RenderKey::of([RENDERER_VERSION].into_iter().chain(what).chain(inputs))
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, RenderError> + Send + 'static) -> Result<T, RenderError> {
