@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::advice;
+use crate::resource::Object;
 use crate::resource::yaml;
 use crate::source::testing::{GitRepo, head, repositories};
 use crate::testing::tool;
