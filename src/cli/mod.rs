@@ -6,11 +6,13 @@ mod context;
 pub mod duration;
 mod exit;
 mod flags;
+pub mod keys;
 mod kubeconfig;
 pub mod output;
 pub mod reference;
 mod reserved;
 mod root;
+pub mod seal;
 pub mod version;
 mod warnings;
 

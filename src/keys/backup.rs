@@ -37,10 +37,10 @@ pub enum Unlock {
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
     /// A recipient is not one.
-    #[error("recipient {text:?} is not an age public key")]
+    #[error("recipient {shown} is not an age public key")]
     BadRecipient {
-        /// As given.
-        text: String,
+        /// As given; but a private key given by mistake is not repeated.
+        shown: String,
     },
     /// There is no identity in the identity file.
     #[error("the identity file holds no age identity")]
@@ -103,6 +103,10 @@ impl Advice for BackupError {
 /// Names the first that is not an age public key.
 pub fn recipients(texts: &[String]) -> Result<Vec<age::x25519::Recipient>, BackupError> {
     texts.iter().map(|text| text.trim().parse().map_err(|_| BackupError::BadRecipient { text: text.clone() })).collect()
+}
+
+fn shown(recipient: &str) -> String {
+    if recipient.to_ascii_uppercase().contains("SECRET-KEY") { "(a private key)".to_owned() } else { format!("{recipient:?}") }
 }
 
 /// Writes the plaintext of a backup.
@@ -279,6 +283,12 @@ mod tests {
         let names: Vec<_> = from_list(&text).unwrap().iter().map(|secret| secret.name().to_owned()).collect();
         assert_eq!(names, ["a", "sealed-secrets-key"]);
         assert!(matches!(from_list("kind: List\nitems: []\n"), Err(BackupError::NotKeys { .. })));
+    }
+
+    #[test]
+    fn a_private_key_given_as_recipient_is_not_repeated() {
+        let error = recipients(&["AGE-SECRET-KEY-1MARKER".to_owned()]).unwrap_err();
+        assert_eq!(error.to_string(), "recipient (a private key) is not an age public key");
     }
 
     #[test]

@@ -91,6 +91,6 @@ pub async fn record_backup(client: &Client, secret: &KeySecret, at: Timestamp, f
     let namespace = secret.metadata.namespace.as_deref().unwrap_or_default();
     // Metadata only: the answer must not carry the key once more.
     let api: Api<kube::core::PartialObjectMeta<KeySecret>> = Api::namespaced(client.clone(), namespace);
-    let note = json!({ "metadata": { "annotations": { LAST_BACKUP: at.to_string(), LAST_BACKUP_FILE: file } } });
+    let note = json!({ "metadata": { "annotations": { LAST_BACKUP: at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(), LAST_BACKUP_FILE: file } } });
     api.patch_metadata(secret.name(), &PatchParams::default(), &Patch::Merge(note)).await.map(drop)
 }

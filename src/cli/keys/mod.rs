@@ -1,0 +1,35 @@
+//! Commands about sealing keys.
+
+mod backup;
+mod cert;
+pub(super) mod certificate;
+mod list;
+mod lock;
+mod verify_backup;
+
+use clap::Subcommand;
+
+use super::{CommandResult, Context};
+
+/// The commands about sealing keys.
+#[derive(Debug, Subcommand)]
+pub(super) enum KeysCommand {
+    #[command(visible_alias = "ls")]
+    List(list::ListArgs),
+    Cert(cert::CertArgs),
+    Backup(backup::BackupArgs),
+    VerifyBackup(verify_backup::VerifyBackupArgs),
+}
+
+/// Runs one of them.
+///
+/// # Errors
+/// As the command says.
+pub(super) async fn run(command: KeysCommand, cx: &Context) -> CommandResult {
+    match command {
+        KeysCommand::List(args) => list::run(args, cx).await,
+        KeysCommand::Cert(args) => cert::run(args, cx).await,
+        KeysCommand::Backup(args) => backup::run(args, cx).await,
+        KeysCommand::VerifyBackup(args) => verify_backup::run(args, cx).await,
+    }
+}
