@@ -18,5 +18,7 @@ mod git_server;
 mod install;
 #[path = "cluster/sealing.rs"]
 mod sealing;
+#[path = "cluster/sealing_cli.rs"]
+mod sealing_cli;
 #[path = "cluster/supervision.rs"]
 mod supervision;

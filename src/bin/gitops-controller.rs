@@ -1,2 +1,115 @@
-//! The controller.
-fn main() {}
+//! The controller: parses flags, sets up logs and the client, runs the loops.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, ValueEnum};
+use kube::Client;
+use kube::config::{Config, KubeConfigOptions, Kubeconfig};
+use kubectl_gitops::advice::{Advice, causes};
+use kubectl_gitops::controller::{self, Options};
+use tracing_subscriber::EnvFilter;
+
+/// Keeps the cluster as Git says: syncs Applications, opens SealedSecrets.
+#[derive(Debug, Parser)]
+#[command(name = "gitops-controller", version)]
+struct Flags {
+    /// Path to a kubeconfig file; without it the in-cluster configuration is used.
+    #[arg(long)]
+    kubeconfig: Option<PathBuf>,
+    /// Namespace of Applications, projects, settings and sealing keys.
+    #[arg(long, env = "POD_NAMESPACE", default_value = "argocd")]
+    control_namespace: String,
+    /// Where /healthz, /readyz, /metrics and /v1/cert.pem are served.
+    #[arg(long, default_value = "0.0.0.0:8080")]
+    listen_address: SocketAddr,
+    /// Folder for mirrors of repositories and render results; may be lost at any time.
+    #[arg(long, default_value = "/tmp/gitops-controller")]
+    cache_dir: PathBuf,
+    /// Form of the log lines.
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    log_format: LogFormat,
+    /// Least level that is logged: error, warn, info, debug or trace.
+    #[arg(long, default_value = "info")]
+    log_level: String,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum LogFormat {
+    /// One readable line per record.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+fn main() -> ExitCode {
+    let flags = Flags::parse();
+    start_logging(&flags);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!(%error, "cannot start");
+            return ExitCode::from(2);
+        }
+    };
+    runtime.block_on(async {
+        tokio::select! {
+            code = run(flags) => code,
+            () = stopped() => {
+                tracing::info!("stopped");
+                ExitCode::SUCCESS
+            }
+        }
+    })
+}
+
+fn start_logging(flags: &Flags) {
+    let filter = EnvFilter::try_new(&flags.log_level).unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match flags.log_format {
+        LogFormat::Text => builder.with_ansi(false).init(),
+        LogFormat::Json => builder.json().flatten_event(true).init(),
+    }
+}
+
+async fn run(flags: Flags) -> ExitCode {
+    // One TLS provider for everything; an error only says that one is set already.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let client = match client(flags.kubeconfig.as_deref()).await {
+        Ok(client) => client,
+        Err(error) => {
+            tracing::error!(cause = causes(error.as_ref()).join(": "), "cannot make a client: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    let options =
+        Options { control_namespace: flags.control_namespace, listen_address: flags.listen_address, cache_dir: flags.cache_dir };
+    match controller::run(client, options).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(cause = causes(&error).join(": "), hint = error.hint(), "{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn client(kubeconfig: Option<&std::path::Path>) -> Result<Client, Box<dyn std::error::Error + Send + Sync>> {
+    let config = match kubeconfig {
+        Some(path) => Config::from_custom_kubeconfig(Kubeconfig::read_from(path)?, &KubeConfigOptions::default()).await?,
+        None => Config::incluster()?,
+    };
+    Ok(Client::try_from(config)?)
+}
+
+/// Resolves when the process is asked to end.
+async fn stopped() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}

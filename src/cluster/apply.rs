@@ -75,6 +75,15 @@ impl Writer {
         Ok(stored)
     }
 
+    /// Reads one object; `None` when it is not there.
+    ///
+    /// # Errors
+    /// When the API server refuses or cannot be reached.
+    pub async fn get(&self, kind: &KindInfo, key: &ResourceKey) -> Result<Option<Object>, ClusterError> {
+        let answer = self.api(kind.preferred(), &key.namespace).get_opt(&key.name).await;
+        answer.map(|object| object.map(to_object)).map_err(|error| ClusterError::from_kube(&error))
+    }
+
     /// Deletes an object; one that is gone already is fine. With a uid, only that very object is deleted.
     ///
     /// # Errors

@@ -56,6 +56,8 @@ impl ClusterError {
         };
         let message = status.message.clone();
         match status.code {
+            // Answered with 403 although no right is missing.
+            403 if message.contains("because it is being terminated") => Self::Conflict { message },
             401 | 403 if status.reason != "AlreadyExists" => Self::Forbidden { message },
             404 => Self::NotFound { message },
             409 => Self::Conflict { message },

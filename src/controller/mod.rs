@@ -1,3 +1,359 @@
 //! The loops of `gitops-controller`.
+//!
+//! ```text
+//!  Applications ──watch──┐
+//!  projects ─────watch───┤                        ┌─ operation::step ─┐
+//!  repositories ──poll───┼─> reconcile one app ───┤                   ├──> one status patch, only on a change
+//!  live objects ─watch───┘                        └─ look (compare) ──┘
+//!  SealedSecrets, sealing keys ──watch──> sealedsecret::run
+//! ```
 
+mod applications;
+mod assessment;
+mod context;
+mod deletion;
+mod events;
+mod http;
+mod inputs;
+mod metrics;
+mod operation;
+mod patch;
 pub mod sealedsecret;
+mod settings;
+mod status;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures::stream::BoxStream;
+use futures::{Stream, StreamExt};
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::api::{DynamicObject, PostParams};
+use kube::runtime::controller::Action;
+use kube::runtime::reflector::{self, ObjectRef, Store};
+use kube::runtime::{Controller, WatchStreamExt, watcher};
+use kube::{Api, Client};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+use self::context::{Context, application_resource};
+use self::settings::Settings;
+use crate::advice::{Advice, Remedy};
+use crate::api::{AppProject, Application};
+use crate::cluster::{Discovery, LiveCache, Writer};
+use crate::project::default_project;
+use crate::render::{self, Renderer};
+use crate::source::{self, Repositories};
+
+/// Applications that are reconciled side by side.
+const CONCURRENCY: u16 = 8;
+/// How often sizes are shown and unused repositories are dropped.
+const HOUSEKEEPING: Duration = Duration::from_secs(30);
+/// Name of the settings ConfigMap.
+const SETTINGS: &str = "argocd-cm";
+
+/// What the controller is started with.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Namespace that Applications, projects, settings and sealing keys live in.
+    pub control_namespace: String,
+    /// Where `/healthz`, `/readyz`, `/metrics` and the certificate are served.
+    pub listen_address: SocketAddr,
+    /// Folder for mirrors and render results; may be lost at any time.
+    pub cache_dir: PathBuf,
+}
+
+/// Why the controller could not start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The API server said no or did not answer at start.
+    #[error("cannot {what}")]
+    Start {
+        /// What was tried.
+        what: &'static str,
+        /// What the API server said.
+        #[source]
+        cause: kube::Error,
+    },
+    /// The port is taken or not allowed.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        #[source]
+        cause: std::io::Error,
+    },
+    /// A loop ended that runs for ever.
+    #[error("the {name} loop ended: {message}")]
+    LoopEnded {
+        /// The loop.
+        name: &'static str,
+        /// Why, as far as it is known.
+        message: String,
+    },
+}
+
+impl Advice for Error {
+    fn remedy(&self) -> Remedy {
+        match self {
+            Self::Start { .. } => Remedy::GrantAccess,
+            Self::Listen { .. } => Remedy::FixInput,
+            Self::LoopEnded { .. } => Remedy::ReportBug,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Start { .. } => {
+                Some("apply the shipped manifests (kubectl apply -k deploy) and check the ServiceAccount".into())
+            }
+            Self::Listen { .. } => Some("choose another --listen-address".into()),
+            Self::LoopEnded { .. } => None,
+        }
+    }
+}
+
+/// Runs all loops until one of them ends, which is an error: Kubernetes then restarts the process.
+///
+/// # Errors
+/// When the start fails or a loop ends.
+pub async fn run(client: Client, options: Options) -> Result<(), Error> {
+    let listener = TcpListener::bind(options.listen_address)
+        .await
+        .map_err(|cause| Error::Listen { address: options.listen_address, cause })?;
+    let settings = load_settings(&client, &options.control_namespace).await?;
+    for warning in &settings.warnings {
+        tracing::warn!("{warning}");
+    }
+    ensure_default_project(&client, &options.control_namespace).await?;
+
+    let mut loops: JoinSet<(&'static str, String)> = JoinSet::new();
+    let (projects, project_changes) = watch_projects(&client, &options.control_namespace, &mut loops);
+    let (cache, live_changes) = LiveCache::new(client.clone());
+    let repositories = Repositories::new(source::Options {
+        poll_interval: settings.poll_interval,
+        jitter: settings.jitter,
+        ..source::Options::new(options.cache_dir.join("git"))
+    });
+    let sealing = Arc::new(sealedsecret::SealingContext::new(client.clone(), options.control_namespace.clone()));
+    let cx = Arc::new(Context {
+        repositories: repositories.clone(),
+        renderer: Renderer::new(render::Options {
+            temp_dir: Some(options.cache_dir.join("render")),
+            ..render::Options::default()
+        }),
+        discovery: Discovery::new(client.clone()),
+        cache,
+        writer: Writer::new(client.clone()),
+        projects,
+        events: events::Events::new(client.clone(), "argocd-application-controller"),
+        metrics: metrics::Metrics::new(),
+        verdicts: std::sync::Mutex::default(),
+        control_namespace: options.control_namespace.clone(),
+        client,
+    });
+    let ready = Arc::new(AtomicBool::new(false));
+    let pages = pages(&cx, &sealing, &ready);
+    loops.spawn(async move { ("http", text(http::serve(listener, pages).await)) });
+    loops.spawn(async move { ("sealing", text(sealedsecret::run(sealing).await)) });
+    let (apps, applications) = applications_loop(&cx, live_changes, project_changes);
+    loops.spawn(housekeeping(Arc::clone(&cx), apps.clone()));
+    loops.spawn(async move {
+        applications.await;
+        ("applications", "the stream of Applications ended".to_owned())
+    });
+    let first_lists = {
+        let (apps, projects) = (apps, cx.projects.clone());
+        async move {
+            let _ = tokio::join!(apps.wait_until_ready(), projects.wait_until_ready());
+            ready.store(true, Ordering::Release);
+            tracing::info!("ready");
+        }
+    };
+    tokio::spawn(first_lists);
+    match loops.join_next().await {
+        Some(Ok((name, message))) => Err(Error::LoopEnded { name, message }),
+        Some(Err(error)) => Err(Error::LoopEnded { name: "controller", message: error.to_string() }),
+        None => Ok(()),
+    }
+}
+
+fn text<T, E: std::fmt::Display>(result: Result<T, E>) -> String {
+    result.err().map_or_else(|| "without an error".to_owned(), |error| error.to_string())
+}
+
+fn pages(cx: &Arc<Context>, sealing: &Arc<sealedsecret::SealingContext>, ready: &Arc<AtomicBool>) -> http::Pages {
+    let (metrics, listed, keys, sealing) = (Arc::clone(cx), Arc::clone(ready), Arc::clone(sealing), Arc::clone(sealing));
+    http::Pages {
+        ready: Arc::new(move || listed.load(Ordering::Acquire) && keys.is_ready()),
+        metrics: Arc::new(move || {
+            metrics.metrics.show_sizes(metrics.cache.size(), metrics.renderer.counters().renders);
+            Some(metrics.metrics.text())
+        }),
+        certificate: Arc::new(move || sealing.certificate()),
+    }
+}
+
+async fn load_settings(client: &Client, namespace: &str) -> Result<Settings, Error> {
+    let api: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
+    let found = api.get_opt(SETTINGS).await.map_err(|cause| Error::Start { what: "read ConfigMap argocd-cm", cause })?;
+    Ok(Settings::from_config_map(&found.and_then(|map| map.data).unwrap_or_default()))
+}
+
+/// Source: Argo CD's API server creates the `default` project when it is missing.
+async fn ensure_default_project(client: &Client, namespace: &str) -> Result<(), Error> {
+    let api: Api<AppProject> = Api::namespaced(client.clone(), namespace);
+    let failed = |cause| Error::Start { what: "read or create AppProject default", cause };
+    if api.get_opt("default").await.map_err(failed)?.is_some() {
+        return Ok(());
+    }
+    let mut project = AppProject { spec: default_project(), ..AppProject::default() };
+    project.types = Some(kube::core::TypeMeta::resource::<AppProject>());
+    project.metadata.name = Some("default".into());
+    match api.create(&PostParams::default(), &project).await {
+        Ok(_) => Ok(()),
+        Err(kube::Error::Api(status)) if status.code == 409 => Ok(()),
+        Err(cause) => Err(failed(cause)),
+    }
+}
+
+/// Keeps the projects at hand, and tells when one changes.
+fn watch_projects(
+    client: &Client,
+    namespace: &str,
+    loops: &mut JoinSet<(&'static str, String)>,
+) -> (Store<AppProject>, BoxStream<'static, ()>) {
+    let api: Api<AppProject> = Api::namespaced(client.clone(), namespace);
+    let (store, writer) = reflector::store();
+    let (changes, receiver) = futures::channel::mpsc::unbounded();
+    loops.spawn(async move {
+        let stream = watcher(api, watcher::Config::default()).default_backoff().reflect(writer);
+        stream
+            .for_each(|event| {
+                match event {
+                    Ok(watcher::Event::Apply(_) | watcher::Event::Delete(_) | watcher::Event::InitDone) => {
+                        let _ = changes.unbounded_send(());
+                    }
+                    Ok(watcher::Event::Init | watcher::Event::InitApply(_)) => {}
+                    Err(error) => tracing::warn!(%error, "watching AppProjects failed, trying again"),
+                }
+                std::future::ready(())
+            })
+            .await;
+        ("projects", "the stream of AppProjects ended".to_owned())
+    });
+    (store, receiver.boxed())
+}
+
+/// The Application loop and the store it fills.
+fn applications_loop(
+    cx: &Arc<Context>,
+    live_changes: tokio::sync::mpsc::UnboundedReceiver<String>,
+    project_changes: BoxStream<'static, ()>,
+) -> (Store<DynamicObject>, impl Future<Output = ()> + Send + use<>) {
+    let controller =
+        Controller::new_with(cx.applications(&cx.control_namespace), watcher::Config::default(), application_resource());
+    let store = controller.store();
+    let changed = futures::stream::select(
+        live_references(live_changes, cx.control_namespace.clone()),
+        repository_references(cx.repositories.subscribe(), store.clone()),
+    );
+    let applications = controller
+        .with_config(kube::runtime::controller::Config::default().concurrency(CONCURRENCY))
+        .reconcile_on(changed)
+        .reconcile_all_on(project_changes)
+        .run(applications::reconcile, |object, error, _| after_error(&object, error), Arc::clone(cx))
+        .for_each(|_| std::future::ready(()));
+    (store, applications)
+}
+
+fn after_error(object: &DynamicObject, error: &applications::ReconcileError) -> Action {
+    if !matches!(error, applications::ReconcileError::Conflict) {
+        let cause = crate::advice::causes(error).join(": ");
+        tracing::warn!(app = object.metadata.name, %error, cause, "reconcile failed, trying again");
+    }
+    match error.remedy() {
+        Remedy::WaitAndRetry { after } => Action::requeue(after),
+        Remedy::FixInput | Remedy::GrantAccess | Remedy::ReportBug => Action::requeue(Duration::from_secs(60)),
+    }
+}
+
+/// Applications whose live objects changed. Instance names of the control namespace are bare names.
+fn live_references(
+    changes: tokio::sync::mpsc::UnboundedReceiver<String>,
+    namespace: String,
+) -> impl Stream<Item = ObjectRef<DynamicObject>> + Send {
+    futures::stream::unfold(changes, |mut changes| async { changes.recv().await.map(|instance| (instance, changes)) })
+        .map(move |instance| ObjectRef::new_with(&instance, application_resource()).within(&namespace))
+}
+
+/// Applications that read a repository whose refs changed.
+fn repository_references(
+    changes: tokio::sync::broadcast::Receiver<String>,
+    store: Store<DynamicObject>,
+) -> impl Stream<Item = ObjectRef<DynamicObject>> + Send {
+    let urls = futures::stream::unfold(changes, |mut changes| async {
+        match changes.recv().await {
+            Ok(url) => Some((Some(url), changes)),
+            // Too many at once: better look at all.
+            Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => Some((None, changes)),
+            Err(tokio::sync::broadcast::error::RecvError::Closed) => None,
+        }
+    });
+    urls.flat_map(move |url| {
+        let concerned: Vec<_> = store
+            .state()
+            .into_iter()
+            .filter(|app| {
+                url.as_ref().is_none_or(|url| repositories_of(app).iter().any(|used| source::same_repository(used, url)))
+            })
+            .map(|app| ObjectRef::from_obj_with(app.as_ref(), application_resource()))
+            .collect();
+        futures::stream::iter(concerned)
+    })
+}
+
+/// Repository URLs that an Application names, whether it can be read as a whole or not.
+fn repositories_of(app: &DynamicObject) -> BTreeSet<String> {
+    let spec = &app.data["spec"];
+    let several = spec["sources"].as_array().into_iter().flatten();
+    several.chain(std::iter::once(&spec["source"])).filter_map(|source| source["repoURL"].as_str()).map(str::to_owned).collect()
+}
+
+/// Drops what nobody uses any more: repositories, and the live state of Applications that are gone.
+async fn housekeeping(cx: Arc<Context>, apps: Store<DynamicObject>) -> (&'static str, String) {
+    let mut known: BTreeMap<(String, String), Application> = BTreeMap::new();
+    if apps.wait_until_ready().await.is_err() {
+        return ("housekeeping", "the store of Applications is gone".to_owned());
+    }
+    loop {
+        let state = apps.state();
+        let used: BTreeSet<String> = state.iter().flat_map(|app| repositories_of(app)).collect();
+        cx.repositories.retain(&used);
+        let current: BTreeMap<(String, String), Application> = state.iter().map(|app| (key_of(app), skeleton(app))).collect();
+        for (key, app) in &known {
+            if !current.contains_key(key) {
+                applications::forget(app, &cx);
+            }
+        }
+        known = current;
+        tokio::time::sleep(HOUSEKEEPING).await;
+    }
+}
+
+fn key_of(app: &DynamicObject) -> (String, String) {
+    (app.metadata.namespace.clone().unwrap_or_default(), app.metadata.name.clone().unwrap_or_default())
+}
+
+/// Just enough of an Application to name it.
+fn skeleton(app: &DynamicObject) -> Application {
+    let mut named = Application::default();
+    named.metadata.name.clone_from(&app.metadata.name);
+    named.metadata.namespace.clone_from(&app.metadata.namespace);
+    named
+}

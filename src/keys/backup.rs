@@ -102,7 +102,7 @@ impl Advice for BackupError {
 /// # Errors
 /// Names the first that is not an age public key.
 pub fn recipients(texts: &[String]) -> Result<Vec<age::x25519::Recipient>, BackupError> {
-    texts.iter().map(|text| text.trim().parse().map_err(|_| BackupError::BadRecipient { text: text.clone() })).collect()
+    texts.iter().map(|text| text.trim().parse().map_err(|_| BackupError::BadRecipient { shown: shown(text) })).collect()
 }
 
 fn shown(recipient: &str) -> String {

@@ -75,9 +75,14 @@ impl Mirror {
             .remote(&repository)?
             .with_refspecs([spec.as_str()], Direction::Fetch)
             .map_err(|error| self.cache_failed(error))?;
+        // A fetch lists references first. The commit is known, so it asks for those below a name that nobody uses.
+        let nothing = refspec("refs/gitops/nothing").map_err(|error| self.cache_failed(error))?;
         let connection = self.connect(&remote, limit)?;
         let prepared = connection
-            .prepare_fetch(gix::progress::Discard, gix::remote::ref_map::Options::default())
+            .prepare_fetch(
+                gix::progress::Discard,
+                gix::remote::ref_map::Options { extra_refspecs: vec![nothing], ..Default::default() },
+            )
             .map_err(|error| self.failed(&error))?
             .with_shallow(fetch::Shallow::DepthAtRemote(std::num::NonZeroU32::MIN));
         prepared.receive(gix::progress::Discard, interrupt).map_err(|error| self.fetch_failed(commit, &error))?;

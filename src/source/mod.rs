@@ -29,4 +29,12 @@ pub use error::SourceError;
 pub use refs::Commit;
 pub use repositories::{Options, Repositories};
 pub use repository::Freshness;
+pub(crate) use tree::clean_path;
 pub use tree::{Entry, EntryKind, Followed, SourceTree};
+
+/// True when two URLs name the same repository: case and `.git` do not matter.
+#[must_use]
+pub fn same_repository(a: &str, b: &str) -> bool {
+    let comparable = |url: &str| Address::parse(url).map_or_else(|_| url.to_owned(), |address| address.normalised());
+    a == b || comparable(a) == comparable(b)
+}

@@ -259,14 +259,22 @@ impl SourceTree {
     /// The mirror is damaged, or the disk refuses.
     pub fn materialise(&self, destination: &Path, only: Option<&[&str]>) -> Result<(), SourceError> {
         let repository = self.inner.store.to_thread_local();
-        let only: Option<Vec<String>> = only.map(|paths| paths.iter().map(|path| clean_path(path)).collect()).transpose()?;
-        for entry in self.list("", true)? {
-            let wanted = only.as_ref().is_none_or(|paths| paths.iter().any(|path| is_within(&entry.path, path)));
-            if wanted {
-                self.write(&repository, &entry, destination)?;
-            }
+        for entry in self.wanted(only)? {
+            self.write(&repository, &entry, destination)?;
         }
         Ok(())
+    }
+
+    fn wanted(&self, only: Option<&[&str]>) -> Result<Vec<Entry>, SourceError> {
+        let Some(paths) = only else { return self.list("", true) };
+        let mut wanted = Vec::new();
+        for path in paths {
+            match self.entry(path)?.ok_or_else(|| self.missing(path))? {
+                folder if folder.kind == EntryKind::Directory => wanted.extend(self.list(&folder.path, true)?),
+                file => wanted.push(file),
+            }
+        }
+        Ok(wanted)
     }
 
     fn write(&self, repository: &gix::Repository, entry: &Entry, destination: &Path) -> Result<(), SourceError> {
@@ -323,10 +331,6 @@ fn kind_of(kind: GitKind) -> EntryKind {
 
 fn file_name(path: &str) -> &str {
     path.rsplit_once('/').map_or(path, |(_, name)| name)
-}
-
-fn is_within(path: &str, folder: &str) -> bool {
-    folder.is_empty() || path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// Resolves `.`, `..` and doubled slashes; a path above the root is an error.

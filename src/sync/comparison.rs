@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::cluster::LiveObject;
-use crate::health::HealthCode;
+use crate::health::{self, HealthCode};
 use crate::resource::annotations::{COMPARE_OPTIONS, IGNORE_HEALTHCHECK, SYNC_OPTIONS};
 use crate::resource::{Object, ResourceKey};
 use crate::sync::hooks::{self, Role};
@@ -96,12 +96,14 @@ impl Item {
             && self.live_object.as_ref().is_some_and(|live| live.has_option(COMPARE_OPTIONS, "IgnoreExtraneous"))
     }
 
-    fn ignores_health(&self) -> bool {
+    fn is_hook(&self) -> bool {
         self.role != Role::Ordinary
-            || self.live.as_ref().is_some_and(|_| {
-                let annotated = |object: &Object| object.annotation(IGNORE_HEALTHCHECK) == Some("true");
-                self.target.as_ref().or(self.live_object.as_ref()).is_some_and(annotated)
-            })
+    }
+
+    /// The annotation is read from what was applied: the target where there is one.
+    fn ignores_health(&self) -> bool {
+        let annotated = |object: &Object| object.annotation(IGNORE_HEALTHCHECK) == Some("true");
+        self.live.is_some() && self.target.as_ref().or(self.live_object.as_ref()).is_some_and(annotated)
     }
 }
 
@@ -126,29 +128,15 @@ impl Comparison {
         }
     }
 
-    /// Health of the Application: the worst of its objects, starting from Healthy. A missing object does not worsen it; only
-    /// when all are missing it is `Missing`.
-    ///
-    /// Source: Argo CD 3.5 (reference section 7.3).
+    /// Health of the Application.
     #[must_use]
     pub fn health(&self) -> HealthCode {
-        let mut worst = HealthCode::Healthy;
-        let mut countable = 0;
-        let mut missing = 0;
-        for item in self.items.values().filter(|item| !item.ignores_health()) {
-            countable += usize::from(item.counts());
-            if item.live.is_none() {
-                missing += usize::from(item.counts());
-                continue;
-            }
-            let Some(code) = item.health() else { continue };
-            let child = item.key.group == "argoproj.io" && item.key.kind == "Application";
-            if child && matches!(code, HealthCode::Missing | HealthCode::Unknown) {
-                continue;
-            }
-            worst = worst.max(code);
-        }
-        if countable > 0 && missing == countable { HealthCode::Missing } else { worst }
+        health::aggregate(self.items.values().filter(|item| !item.is_hook()).map(|item| health::Item {
+            health: item.health(),
+            missing: item.live.is_none(),
+            ignored: item.ignores_health(),
+            child_application: item.key.group == "argoproj.io" && item.key.kind == "Application",
+        }))
     }
 
     /// Objects that are not Synced and count.

@@ -52,7 +52,8 @@ impl Executor {
     }
 
     async fn in_parallel(&self, tasks: &[&Task]) -> Vec<ResourceResult> {
-        futures::stream::iter(tasks.iter().copied()).map(|task| self.run(task)).buffered(PARALLEL).collect().await
+        let runs: Vec<_> = tasks.iter().map(|task| self.run(task)).collect();
+        futures::stream::iter(runs).buffered(PARALLEL).collect().await
     }
 
     async fn run(&self, task: &Task) -> ResourceResult {

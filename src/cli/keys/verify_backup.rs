@@ -127,8 +127,8 @@ fn problems(verdict: &Verdict) -> Vec<Problem> {
         Some(Problem { code: "broken-key", message, hint: None, object: Some(format!("secret/{}", key.name)) })
     });
     let lost = verdict.items.iter().filter_map(|item| {
-        let message =
-            format!("{}:{} {}: {} (tried {})", item.file, item.line, item.object, item.problem.as_ref()?, tried(&item.tried));
+        let problem = item.problem.as_ref()?.replace('\n', "; ");
+        let message = format!("{}:{} {}: {problem} (tried {})", item.file, item.line, item.object, tried(&item.tried));
         let hint = "another backup may hold the key; or renamed since? --as-name NAMESPACE/NAME".to_owned();
         Some(Problem { code: "not-recoverable", message, hint: Some(hint), object: Some(item.object.clone()) })
     });

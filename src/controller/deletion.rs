@@ -1,0 +1,89 @@
+//! Deletes an Application's objects with it, when its finalizer asks for that.
+//!
+//! Source: Argo CD 3.5 (reference section 6.13): highest sync wave first, each wave gone before the next.
+
+use std::time::Duration;
+
+use super::context::Context;
+use super::inputs::instance_of;
+use crate::advice::one_line;
+use crate::api::Application;
+use crate::cluster::{ClusterError, LiveObject, Propagation};
+use crate::resource::annotations::{
+    HELM_RESOURCE_POLICY, RESOURCES_FINALIZER, RESOURCES_FINALIZER_BACKGROUND, RESOURCES_FINALIZER_FOREGROUND, SYNC_OPTIONS,
+};
+use crate::resource::{GroupKind, Object};
+use crate::sync::hooks;
+
+/// Finalizers that ask for the deletion of the objects.
+const CASCADING: &[&str] = &[RESOURCES_FINALIZER, RESOURCES_FINALIZER_FOREGROUND, RESOURCES_FINALIZER_BACKGROUND];
+/// A wave whose objects linger is looked at again after this time; their deletion events wake us earlier.
+const LINGER: Duration = Duration::from_secs(10);
+
+/// How far the deletion of an Application is.
+pub enum Progress {
+    /// No finalizer of ours holds it.
+    NotOurs,
+    /// Objects are still there.
+    Waiting(Duration),
+    /// All objects are gone: these finalizers may go.
+    Done(Vec<String>),
+    /// It cannot go on.
+    Failed(String),
+}
+
+/// Deletes the next wave of an Application that is being deleted.
+pub async fn step(app: &Application, cx: &Context) -> Progress {
+    let finalizers = app.metadata.finalizers.clone().unwrap_or_default();
+    let ours = |finalizer: &String| CASCADING.contains(&finalizer.as_str());
+    if !finalizers.iter().any(ours) {
+        return Progress::NotOurs;
+    }
+    match delete_next_wave(app, &finalizers, cx).await {
+        Ok(true) => Progress::Waiting(LINGER),
+        Ok(false) => Progress::Done(finalizers.into_iter().filter(|finalizer| !ours(finalizer)).collect()),
+        Err(error) => Progress::Failed(format!("Unable to delete application resources: {}", one_line(&error, &error))),
+    }
+}
+
+/// Returns true while objects remain.
+async fn delete_next_wave(app: &Application, finalizers: &[String], cx: &Context) -> Result<bool, ClusterError> {
+    let instance = instance_of(app, cx);
+    let listed = app.status.iter().flat_map(|status| &status.resources);
+    let kinds: std::collections::BTreeSet<GroupKind> =
+        listed.map(|one| GroupKind::new(one.group.clone(), one.kind.clone())).collect();
+    cx.discovery.ensure(&kinds).await?;
+    let known = kinds.into_iter().filter_map(|kind| cx.discovery.known(&kind).map(|info| (kind, info)));
+    let known: std::collections::BTreeMap<_, _> = known.filter(|(_, info)| info.watchable).collect();
+    if let Some(failure) = cx.cache.manage(&instance, &known, &std::collections::BTreeSet::new()).await.pop() {
+        return Err(failure.error);
+    }
+    let live = cx.cache.live(&instance, &std::collections::BTreeSet::new());
+    let doomed: Vec<(Object, &LiveObject)> = live
+        .values()
+        .filter(|live| live.is_own() && !live.has_owner)
+        .map(|live| (live.object(), live.as_ref()))
+        .filter(|(object, _)| is_deleted_with_app(object, app))
+        .collect();
+    if doomed.iter().any(|(_, live)| live.being_deleted) {
+        return Ok(true);
+    }
+    let Some(wave) = doomed.iter().map(|(object, _)| hooks::wave(object)).max() else { return Ok(false) };
+    let background = finalizers.iter().any(|finalizer| finalizer == RESOURCES_FINALIZER_BACKGROUND);
+    let propagation = if background { Propagation::Background } else { Propagation::Foreground };
+    for (object, live) in doomed.iter().filter(|(object, _)| hooks::wave(object) == wave) {
+        if let Some(info) = known.get(&live.key.group_kind()) {
+            cx.writer.delete(info, &live.key, Some(object.uid()), propagation).await?;
+        }
+    }
+    Ok(true)
+}
+
+fn is_deleted_with_app(object: &Object, app: &Application) -> bool {
+    let kept = object.has_option(SYNC_OPTIONS, "Delete=false")
+        || (app.has_sync_option("Delete=false") && !object.has_option(SYNC_OPTIONS, "Delete=true"))
+        || object.annotation(HELM_RESOURCE_POLICY) == Some("keep");
+    let is_crd = object.kind() == "CustomResourceDefinition";
+    let is_itself = object.kind() == "Application" && object.name() == app.name() && object.namespace() == app.namespace();
+    !kept && !is_crd && !is_itself
+}

@@ -1,0 +1,236 @@
+//! Child processes that render: an empty environment, a private home, limits on time and output, killed as a group.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt};
+
+use super::{Options, RenderError};
+
+/// What a child finds on its path: kustomize needs `git` there for remote bases, and nothing else.
+const CHILD_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+/// Most characters of a program's complaint that are shown.
+const MAX_COMPLAINT: usize = 2000;
+/// Most bytes of standard error that are read; beyond it only the beginning counts.
+const MAX_STDERR_BYTES: usize = 64 << 10;
+/// Asking a program for its version takes milliseconds; a program that hangs there is not the right one.
+const VERSION_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The program that builds kustomizations: kustomize itself, or the copy inside kubectl.
+#[derive(Debug, Clone)]
+pub(super) struct Kustomize {
+    program: PathBuf,
+    inside_kubectl: bool,
+    version: String,
+}
+
+impl Kustomize {
+    /// Finds the program and asks for its version.
+    pub(super) async fn find(options: &Options) -> Result<Self, RenderError> {
+        let named = options
+            .kustomize
+            .clone()
+            .or_else(|| std::env::var_os("GITOPS_KUSTOMIZE").filter(|path| !path.is_empty()).map(PathBuf::from));
+        let (program, inside_kubectl) = match named {
+            Some(program) => {
+                let kubectl = program.file_name().is_some_and(|name| name == "kubectl");
+                (program, kubectl)
+            }
+            None => on_path("kustomize")
+                .map(|program| (program, false))
+                .or_else(|| on_path("kubectl").map(|program| (program, true)))
+                .ok_or(RenderError::ProgramMissing)?,
+        };
+        let arguments: &[&str] = if inside_kubectl { &["version", "--client"] } else { &["version"] };
+        let home = tempfile::tempdir().map_err(RenderError::machine)?;
+        let limits = Limits { timeout: VERSION_TIMEOUT, max_output_bytes: MAX_STDERR_BYTES };
+        let output = run(&program, arguments.iter().map(OsStr::new), home.path(), home.path(), &[], &limits).await?;
+        let version = format!("{} {}", if inside_kubectl { "kubectl" } else { "kustomize" }, output.trim());
+        Ok(Self { program, inside_kubectl, version })
+    }
+
+    /// Program and version; part of the key of what it renders.
+    pub(super) fn version(&self) -> &str {
+        &self.version
+    }
+
+    pub(super) fn name(&self) -> &'static str {
+        if self.inside_kubectl { "kubectl kustomize" } else { "kustomize build" }
+    }
+
+    /// Builds the kustomization in a folder of a checkout.
+    pub(super) async fn build(
+        &self,
+        checkout: &Path,
+        folder: &str,
+        home: &Path,
+        environment: &[(&str, &str)],
+        options: &Options,
+    ) -> Result<String, RenderError> {
+        let verb = if self.inside_kubectl { "kustomize" } else { "build" };
+        let target = checkout.join(folder);
+        let arguments = [OsStr::new(verb), target.as_os_str()];
+        let limits = Limits { timeout: options.timeout, max_output_bytes: options.max_output_bytes };
+        run(&self.program, arguments, checkout, home, environment, &limits).await.map_err(|error| match error {
+            RenderError::ProgramFailed { problem, .. } => {
+                RenderError::ProgramFailed { program: self.name().into(), problem: complaint(&problem, checkout) }
+            }
+            RenderError::ProgramTimeout { limit, .. } => RenderError::ProgramTimeout { program: self.name().into(), limit },
+            RenderError::OutputTooLarge { limit_bytes, .. } => {
+                RenderError::OutputTooLarge { program: self.name().into(), limit_bytes }
+            }
+            other => other,
+        })
+    }
+}
+
+/// What a program says, without the paths of our checkout and without its manual.
+fn complaint(stderr: &str, checkout: &Path) -> String {
+    let mut text = stderr.to_owned();
+    // macOS and some systems reach the temporary folder through a link, and programs print what is behind it.
+    let real = checkout.canonicalize().unwrap_or_else(|_| checkout.to_owned());
+    for path in [real.as_path(), checkout] {
+        let path = path.display().to_string();
+        text = text.replace(&format!("{path}/"), "").replace(&path, ".");
+    }
+    let text = text.split("\nUsage:").next().unwrap_or_default().trim();
+    let text = text.strip_prefix("Error: ").or_else(|| text.strip_prefix("error: ")).unwrap_or(text);
+    match text.char_indices().nth(MAX_COMPLAINT) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+fn on_path(name: &str) -> Option<PathBuf> {
+    std::env::split_paths(&std::env::var_os("PATH")?).map(|folder| folder.join(name)).find(|program| program.is_file())
+}
+
+struct Limits {
+    timeout: Duration,
+    max_output_bytes: usize,
+}
+
+/// Runs a program to its end and returns what it wrote.
+async fn run(
+    program: &Path,
+    arguments: impl IntoIterator<Item = &OsStr>,
+    folder: &Path,
+    home: &Path,
+    environment: &[(&str, &str)],
+    limits: &Limits,
+) -> Result<String, RenderError> {
+    let name = || program.display().to_string();
+    let mut child = tokio::process::Command::new(program)
+        .args(arguments)
+        .current_dir(folder)
+        .env_clear()
+        .env("PATH", CHILD_PATH)
+        .env("HOME", home)
+        .env("TMPDIR", home)
+        .envs(environment.iter().copied())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|error| RenderError::ProgramFailed { program: name(), problem: error.to_string() })?;
+    // Children of the child go with it, whichever way this function ends.
+    let _group = Group(child.id());
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let finished = async {
+        let (stdout, stderr) = tokio::join!(read(stdout, limits.max_output_bytes), read(stderr, MAX_STDERR_BYTES));
+        let (stdout, stderr) = (stdout.map_err(RenderError::machine)?, stderr.map_err(RenderError::machine)?);
+        if stdout.len() > limits.max_output_bytes {
+            return Err(RenderError::OutputTooLarge { program: name(), limit_bytes: limits.max_output_bytes });
+        }
+        let status = child.wait().await.map_err(RenderError::machine)?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        if status.success() {
+            Ok(text(&stdout))
+        } else {
+            Err(RenderError::ProgramFailed { program: name(), problem: failure(status, &text(&stderr)) })
+        }
+    };
+    tokio::time::timeout(limits.timeout, finished)
+        .await
+        .unwrap_or_else(|_| Err(RenderError::ProgramTimeout { program: name(), limit: limits.timeout }))
+}
+
+fn failure(status: std::process::ExitStatus, stderr: &str) -> String {
+    if stderr.trim().is_empty() { status.to_string() } else { stderr.to_owned() }
+}
+
+/// Reads one byte more than the limit, so that the caller sees it was passed.
+async fn read(pipe: Option<impl AsyncRead + Unpin>, limit_bytes: usize) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    if let Some(pipe) = pipe {
+        pipe.take(limit_bytes as u64 + 1).read_to_end(&mut bytes).await?;
+    }
+    Ok(bytes)
+}
+
+/// Kills a process group when it is dropped; a group that has ended already is no error.
+struct Group(Option<u32>);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        let pid = self.0.and_then(|id| i32::try_from(id).ok()).and_then(rustix::process::Pid::from_raw);
+        if let Some(pid) = pid {
+            let _ = rustix::process::kill_process_group(pid, rustix::process::Signal::KILL);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    async fn shell(script: &str, limits: &Limits) -> Result<String, RenderError> {
+        let home = tempfile::tempdir().unwrap();
+        run(Path::new("/bin/sh"), ["-c", script].map(OsStr::new), home.path(), home.path(), &[("ARGOCD_APP_NAME", "web")], limits)
+            .await
+    }
+
+    const LIMITS: Limits = Limits { timeout: Duration::from_secs(20), max_output_bytes: 1000 };
+
+    #[tokio::test]
+    async fn a_child_sees_nothing_of_our_environment() {
+        let output = shell("env | cut -d= -f1 | sort | tr '\\n' ' '", &LIMITS).await.unwrap();
+        assert_eq!(
+            output.replace("_ ", "").replace("OLDPWD ", "").replace("SHLVL ", ""),
+            "ARGOCD_APP_NAME HOME PATH PWD TMPDIR "
+        );
+    }
+
+    #[tokio::test]
+    async fn a_child_that_hangs_or_floods_is_killed_with_its_children() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("pid");
+        let limits = Limits { timeout: Duration::from_millis(300), ..LIMITS };
+        let error = shell(&format!("sleep 60 & echo $! > {}; wait", file.display()), &limits).await.unwrap_err();
+        assert!(matches!(error, RenderError::ProgramTimeout { .. }), "{error}");
+        let pid = std::fs::read_to_string(&file).unwrap();
+        let gone = async {
+            // A zombie has no command line, and nobody may reap it here.
+            while std::fs::read(format!("/proc/{}/cmdline", pid.trim())).is_ok_and(|line| !line.is_empty()) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(5), gone).await.unwrap();
+        let error = shell("while :; do echo flood; done", &LIMITS).await.unwrap_err();
+        assert!(matches!(error, RenderError::OutputTooLarge { .. }), "{error}");
+    }
+
+    #[tokio::test]
+    async fn complaints_are_short_and_name_no_temporary_path() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().display().to_string();
+        let text = complaint(&format!("Error: cannot read '{path}/app/x.yaml' in '{path}'\nUsage:\n  a lot"), folder.path());
+        assert_eq!(text, "cannot read 'app/x.yaml' in '.'");
+        assert!(complaint(&"x".repeat(5000), folder.path()).len() < 2010);
+    }
+}

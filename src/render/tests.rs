@@ -1,0 +1,214 @@
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+use super::*;
+use crate::advice;
+use crate::resource::yaml;
+use crate::source::testing::{GitRepo, head, repositories};
+use crate::testing::tool;
+
+fn fixtures(kind: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/render").join(kind);
+    let mut cases: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    cases.sort();
+    cases
+}
+
+fn app() -> AppIdentity {
+    AppIdentity {
+        app_name: "web".into(),
+        instance_name: "web".into(),
+        project: "default".into(),
+        destination_namespace: "prod".into(),
+    }
+}
+
+fn renderer() -> Renderer {
+    Renderer::new(Options { kustomize: Some(tool("kustomize")), ..Options::default() })
+}
+
+fn source(text: &str) -> ApplicationSource {
+    serde_json::from_value(yaml::parse_one(text).unwrap()).unwrap()
+}
+
+fn values(rendered: &Rendered) -> Vec<Value> {
+    rendered.objects.iter().map(Object::to_value).collect()
+}
+
+fn as_text(values: &[Value]) -> String {
+    values.iter().map(yaml::to_yaml).collect::<Vec<_>>().join("---\n")
+}
+
+/// Compares an answer with a file. `UPDATE_FIXTURES=1` writes the file instead; look at the difference before you commit it.
+fn compare(file: &Path, actual: &str, same: impl Fn(&str) -> bool) -> Result<(), String> {
+    if std::env::var_os("UPDATE_FIXTURES").is_some() {
+        std::fs::write(file, actual).unwrap();
+        return Ok(());
+    }
+    let expected = std::fs::read_to_string(file).unwrap_or_default();
+    if same(&expected) { Ok(()) } else { Err(format!("{}\nexpected:\n{expected}\ngot:\n{actual}", file.display())) }
+}
+
+fn same_documents(expected: &str, actual: &[Value]) -> bool {
+    yaml::parse_stream(expected)
+        .is_ok_and(|documents| documents.into_iter().map(|document| document.value).eq(actual.iter().cloned()))
+}
+
+async fn check(renderer: &Renderer, case: &Path) -> Result<(), String> {
+    let cache = tempfile::tempdir().unwrap();
+    let repo = GitRepo::new();
+    repo.copy(&case.join("input")).commit("input");
+    let tree = head(&repositories(cache.path()), &repo).await;
+    let source = source(&std::fs::read_to_string(case.join("source.yaml")).unwrap());
+    let answer = renderer.render(Request { source: &source, tree: &tree, app: &app() }).await;
+    if case.join("expected.error").exists() {
+        let Err(error) = answer else { return Err(format!("{}: no error", case.display())) };
+        let text = advice::one_line(&error, &error).replace(tree.commit().as_str(), "$COMMIT");
+        return compare(&case.join("expected.error"), &format!("{text}\n"), |expected| expected.trim_end() == text);
+    }
+    let rendered = answer.map_err(|error| format!("{}: {error}", case.display()))?;
+    let warnings = std::fs::read_to_string(case.join("expected.warnings")).ok();
+    if let Some(expected) = warnings.filter(|expected| expected.trim_end() != rendered.warnings.join("\n")) {
+        return Err(format!("{}: warnings {:?}, expected {expected}", case.display(), rendered.warnings));
+    }
+    let actual = values(&rendered);
+    compare(&case.join("expected.yaml"), &as_text(&actual), |expected| same_documents(expected, &actual))
+}
+
+async fn check_all(kind: &str, at_least: usize) {
+    let cases = fixtures(kind);
+    assert!(cases.len() >= at_least, "only {} cases of {kind}", cases.len());
+    let renderer = renderer();
+    let mut wrong = Vec::new();
+    for case in cases {
+        wrong.extend(check(&renderer, &case).await.err());
+    }
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn directories_render_as_expected() {
+    check_all("directory", 25).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kustomizations_render_as_expected() {
+    check_all("kustomize", 25).await;
+}
+
+/// The expectations are what the real program makes of the same options: `edit` holds its commands, one a line, and
+/// `kustomization.yaml` beside it what the original writes into the file itself.
+#[test]
+fn kustomize_itself_gives_the_same_answers() {
+    let kustomize = tool("kustomize");
+    let mut checked = 0;
+    for case in fixtures("kustomize").into_iter().filter(|case| case.join("edit").exists()) {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(Command::new("cp").arg("-a").arg(case.join("input/.")).arg(folder.path()).status().unwrap().success());
+        let path = folder.path().join("app");
+        if case.join("kustomization.yaml").exists() {
+            std::fs::copy(case.join("kustomization.yaml"), path.join("kustomization.yaml")).unwrap();
+        }
+        let run = |arguments: &[String], folder: &Path| {
+            let output =
+                Command::new(&kustomize).args(arguments).current_dir(folder).env("ARGOCD_APP_NAME", "web").output().unwrap();
+            assert!(output.status.success(), "{}: {}", case.display(), String::from_utf8_lossy(&output.stderr));
+            String::from_utf8(output.stdout).unwrap()
+        };
+        for line in std::fs::read_to_string(case.join("edit")).unwrap().lines() {
+            let arguments: Vec<String> = ["edit".to_owned()].into_iter().chain(words(line)).collect();
+            run(&arguments, &path);
+        }
+        let output = run(&["build".into(), "app".into()], folder.path());
+        let actual: Vec<Value> = yaml::parse_stream(&output).unwrap().into_iter().map(|document| document.value).collect();
+        compare(&case.join("expected.yaml"), &as_text(&actual), |expected| same_documents(expected, &actual)).unwrap();
+        checked += 1;
+    }
+    assert!(checked >= 20, "only {checked} cases");
+}
+
+/// Splits at spaces; double quotes hold words together.
+fn words(line: &str) -> impl Iterator<Item = String> + '_ {
+    let mut quoted = false;
+    line.split(move |c: char| {
+        quoted ^= c == '"';
+        c == '"' || (c == ' ' && !quoted)
+    })
+    .filter(|word| !word.is_empty())
+    .map(ToOwned::to_owned)
+}
+
+const CONFIG_MAP: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: cm\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_that_touches_nothing_the_app_reads_renders_nothing() {
+    let cache = tempfile::tempdir().unwrap();
+    let repositories = repositories(cache.path());
+    let repo = GitRepo::new();
+    repo.write("base/kustomization.yaml", "resources: [cm.yaml]\n").write("base/cm.yaml", CONFIG_MAP);
+    repo.write("app/kustomization.yaml", "resources: [../base]\nnamePrefix: a-\n").write("plain/cm.yaml", CONFIG_MAP);
+    repo.commit("first");
+    let renderer = renderer();
+    let render = async |path: &str| {
+        let tree = head(&repositories, &repo).await;
+        let source = source(&format!("repoURL: {}\npath: {path}\n", repo.url()));
+        renderer.render(Request { source: &source, tree: &tree, app: &app() }).await.unwrap()
+    };
+    let counters = |renders, cache_hits| Counters { renders, cache_hits };
+    let first = render("app").await;
+    render("plain").await;
+    assert_eq!(renderer.counters(), counters(2, 0));
+
+    repo.write("unrelated.txt", "x\n").write("app/README.md", "not read by kustomize\n").commit("unrelated");
+    assert_eq!(render("app").await, first);
+    render("plain").await;
+    assert_eq!(renderer.counters(), counters(2, 2));
+
+    repo.write("base/cm.yaml", &format!("{CONFIG_MAP}data:\n  a: b\n")).commit("the base, outside the folder of the app");
+    let changed = render("app").await;
+    assert_ne!(values(&changed), values(&first));
+    render("plain").await;
+    assert_eq!(renderer.counters(), counters(3, 3));
+
+    repo.write("base/kustomization.yml", "").commit("a second kustomization makes the build fail");
+    let tree = head(&repositories, &repo).await;
+    let source = source(&format!("repoURL: {}\npath: app\n", repo.url()));
+    assert!(renderer.render(Request { source: &source, tree: &tree, app: &app() }).await.is_err());
+
+    repo.git(&["revert", "--no-edit", "HEAD"]);
+    assert_eq!(render("app").await, changed);
+    assert_eq!(renderer.counters(), counters(4, 4), "the old answer is still known");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn options_of_one_app_do_not_reach_another() {
+    let cache = tempfile::tempdir().unwrap();
+    let repo = GitRepo::new();
+    repo.write("app/kustomization.yaml", "resources: [cm.yaml]\n").write("app/cm.yaml", CONFIG_MAP).commit("first");
+    let tree = head(&repositories(cache.path()), &repo).await;
+    let renderer = renderer();
+    let name = async |options: &str| {
+        let source = source(&format!("repoURL: {}\npath: app\n{options}", repo.url()));
+        renderer.render(Request { source: &source, tree: &tree, app: &app() }).await.unwrap().objects[0].name().to_owned()
+    };
+    assert_eq!(name("kustomize: {namePrefix: a-}\n").await, "a-cm");
+    assert_eq!(name("kustomize: {nameSuffix: -b}\n").await, "cm-b");
+    assert_eq!(name("").await, "cm");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kubectl_serves_when_kustomize_is_absent() {
+    let cache = tempfile::tempdir().unwrap();
+    let repo = GitRepo::new();
+    repo.write("app/kustomization.yaml", "resources: [cm.yaml]\n").write("app/cm.yaml", CONFIG_MAP).commit("first");
+    let tree = head(&repositories(cache.path()), &repo).await;
+    let renderer = Renderer::new(Options { kustomize: Some(tool("kubectl")), ..Options::default() });
+    let source = source(&format!("repoURL: {}\npath: app\nkustomize: {{namePrefix: a-}}\n", repo.url()));
+    let rendered = renderer.render(Request { source: &source, tree: &tree, app: &app() }).await.unwrap();
+    assert_eq!(rendered.objects[0].name(), "a-cm");
+    assert_eq!(rendered.source_type, SourceType::Kustomize);
+}
