@@ -4,6 +4,8 @@
 
 mod support;
 
+#[path = "cluster/application.rs"]
+mod application;
 #[path = "cluster/cli.rs"]
 mod cli;
 #[path = "cluster/control_plane.rs"]
@@ -18,5 +20,7 @@ mod git_server;
 mod install;
 #[path = "cluster/sealing.rs"]
 mod sealing;
+#[path = "cluster/sealing_cli.rs"]
+mod sealing_cli;
 #[path = "cluster/supervision.rs"]
 mod supervision;

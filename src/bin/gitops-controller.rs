@@ -21,6 +21,9 @@ struct Flags {
     /// Namespace of Applications, projects, settings and sealing keys.
     #[arg(long, env = "POD_NAMESPACE", default_value = "argocd")]
     control_namespace: String,
+    /// Open SealedSecrets in this namespace only, for installations without rights in the others.
+    #[arg(long)]
+    sealing_namespace: Option<String>,
     /// Where /healthz, /readyz, /metrics and /v1/cert.pem are served.
     #[arg(long, default_value = "0.0.0.0:8080")]
     listen_address: SocketAddr,
@@ -83,8 +86,12 @@ async fn run(flags: Flags) -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let options =
-        Options { control_namespace: flags.control_namespace, listen_address: flags.listen_address, cache_dir: flags.cache_dir };
+    let options = Options {
+        control_namespace: flags.control_namespace,
+        sealing_namespace: flags.sealing_namespace,
+        listen_address: flags.listen_address,
+        cache_dir: flags.cache_dir,
+    };
     match controller::run(client, options).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

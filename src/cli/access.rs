@@ -34,7 +34,10 @@ fn refused(status: &Status, doing: &str) -> Failure {
     failure.causes = vec![status.message.clone()];
     match (status.code, status.reason.as_str()) {
         (401, _) => failure.with_hint("the credentials were refused; log in again, or check them with: kubectl auth whoami"),
-        (403, _) => failure.with_hint("ask for this right; check it with: kubectl auth can-i --list -n NAMESPACE"),
+        (403, _) => failure.with_hint(match missing_right(&status.message) {
+            Some(right) => format!("ask for this right; check it with: kubectl auth can-i {right}"),
+            None => "ask for this right; check it with: kubectl auth can-i --list -n NAMESPACE".to_owned(),
+        }),
         (404, _)
             if status.message.contains("could not find the requested resource") || status.message.contains("page not found") =>
         {
@@ -43,6 +46,17 @@ fn refused(status: &Status, doing: &str) -> Failure {
         (429, _) => failure.with_hint("the API server is busy; try again later"),
         _ => failure,
     }
+}
+
+/// The arguments of `kubectl auth can-i` for what a refusal says is missing:
+/// `User "bob" cannot list resource "applications" in API group "argoproj.io" in the namespace "argocd"`.
+fn missing_right(message: &str) -> Option<String> {
+    let quoted_after = |words: &str| message.split_once(words)?.1.split('"').next().filter(|text| !text.is_empty());
+    let verb = message.split_once(" cannot ")?.1.split(' ').next()?;
+    let resource = quoted_after("resource \"")?;
+    let group = quoted_after("API group \"").map(|group| format!(".{group}")).unwrap_or_default();
+    let place = quoted_after("namespace \"").map_or_else(|| "-A".to_owned(), |namespace| format!("-n {namespace}"));
+    Some(format!("{verb} {resource}{group} {place}"))
 }
 
 /// All causes below an error, each as its own text.
@@ -54,4 +68,26 @@ fn chain(error: &dyn Error) -> Vec<String> {
         next = cause.source();
     }
     texts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::missing_right;
+
+    #[test]
+    fn a_refusal_becomes_a_question_to_paste() {
+        for (message, right) in [
+            (
+                r#"apps is forbidden: User "bob" cannot list resource "applications" in API group "argoproj.io" in the namespace "argocd""#,
+                Some("list applications.argoproj.io -n argocd"),
+            ),
+            (
+                r#"secrets is forbidden: User "bob" cannot list resource "secrets" in API group "" at the cluster scope"#,
+                Some("list secrets -A"),
+            ),
+            ("admission denied", None),
+        ] {
+            assert_eq!(missing_right(message).as_deref(), right, "{message}");
+        }
+    }
 }

@@ -61,6 +61,8 @@ const SETTINGS: &str = "argocd-cm";
 pub struct Options {
     /// Namespace that Applications, projects, settings and sealing keys live in.
     pub control_namespace: String,
+    /// The only namespace in which SealedSecrets are opened; none means all.
+    pub sealing_namespace: Option<String>,
     /// Where `/healthz`, `/readyz`, `/metrics` and the certificate are served.
     pub listen_address: SocketAddr,
     /// Folder for mirrors and render results; may be lost at any time.
@@ -140,7 +142,11 @@ pub async fn run(client: Client, options: Options) -> Result<(), Error> {
         jitter: settings.jitter,
         ..source::Options::new(options.cache_dir.join("git"))
     });
-    let sealing = Arc::new(sealedsecret::SealingContext::new(client.clone(), options.control_namespace.clone()));
+    let sealing = sealedsecret::SealingContext::new(client.clone(), options.control_namespace.clone());
+    let sealing = Arc::new(match options.sealing_namespace {
+        Some(namespace) => sealing.only_in(namespace),
+        None => sealing,
+    });
     let cx = Arc::new(Context {
         repositories: repositories.clone(),
         renderer: Renderer::new(render::Options {

@@ -7,7 +7,7 @@ use crate::resource::Object;
 use crate::source::{Entry, EntryKind, Followed, SourceTree, clean_path};
 
 use super::glob::Glob;
-use super::{RenderError, detect, manifests};
+use super::{Input, RenderError, detect, manifests};
 
 /// Combined size of the manifests of one directory; `reposerver.max.combined.directory.manifests.size` of Argo CD.
 pub const MAX_COMBINED_BYTES: usize = 10_000_000;
@@ -27,8 +27,8 @@ pub(super) fn render(tree: &SourceTree, path: &str, options: &Directory) -> Resu
     let mut found = Found { objects: Vec::new(), warnings: Vec::new() };
     let mut combined_bytes = 0;
     for entry in tree.list(&folder, options.recurse)? {
-        let relative = entry.path.strip_prefix(&folder).unwrap_or(&entry.path).trim_start_matches('/');
-        if matches!(entry.kind, EntryKind::Directory | EntryKind::Submodule) || !filter.wants(detect::file_name(&entry), relative)
+        if matches!(entry.kind, EntryKind::Directory | EntryKind::Submodule)
+            || !filter.wants(detect::file_name(&entry), relative(&entry, &folder))
         {
             continue;
         }
@@ -56,17 +56,33 @@ pub(super) fn render(tree: &SourceTree, path: &str, options: &Directory) -> Resu
     Ok(found)
 }
 
-/// What else the answer depends on than the folder itself: files elsewhere that links of the folder lead to.
-pub(super) fn linked_files(tree: &SourceTree, path: &str, options: &Directory) -> Result<Vec<Entry>, RenderError> {
-    let mut linked = Vec::new();
-    for entry in tree.list(path, options.recurse)? {
+/// What the answer depends on: the whole folder when it is walked, else the files of it that are read; and the files elsewhere
+/// that links lead to.
+pub(super) fn inputs(tree: &SourceTree, folder: &str, options: &Directory) -> Result<Vec<Input>, RenderError> {
+    let filter = Filter::new(options)?;
+    let input = |entry: &Entry| Input { path: entry.path.clone(), id: Some(entry.id.clone()) };
+    let mut inputs = Vec::new();
+    if options.recurse {
+        inputs.extend(tree.entry(folder)?.as_ref().map(input));
+    }
+    for entry in tree.list(folder, options.recurse)? {
+        if !filter.wants(detect::file_name(&entry), relative(&entry, folder)) {
+            continue;
+        }
+        if !options.recurse {
+            inputs.push(input(&entry));
+        }
         if entry.kind == EntryKind::Symlink
             && let Followed::To(target) = tree.follow(&entry)?
         {
-            linked.push(target);
+            inputs.push(input(&target));
         }
     }
-    Ok(linked)
+    Ok(inputs)
+}
+
+fn relative<'e>(entry: &'e Entry, folder: &str) -> &'e str {
+    entry.path.strip_prefix(folder).unwrap_or(&entry.path).trim_start_matches('/')
 }
 
 /// The file behind an entry; a link to nothing or to a folder is passed over with a warning.

@@ -1,4 +1,4 @@
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::advice;
+use crate::resource::Object;
 use crate::resource::yaml;
 use crate::source::testing::{GitRepo, head, repositories};
 use crate::testing::tool;
@@ -211,4 +212,48 @@ async fn kubectl_serves_when_kustomize_is_absent() {
     let rendered = renderer.render(Request { source: &source, tree: &tree, app: &app() }).await.unwrap();
     assert_eq!(rendered.objects[0].name(), "a-cm");
     assert_eq!(rendered.source_type, SourceType::Kustomize);
+}
+
+/// Over a history of arbitrary changes, an answer from memory is what a fresh render gives.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_remembered_answer_is_never_stale() {
+    let cache = tempfile::tempdir().unwrap();
+    let repositories = repositories(cache.path());
+    let repo = GitRepo::new();
+    let kustomization = |prefix: &str| format!("resources: [cm.yaml]\nnamePrefix: {prefix}-\n");
+    repo.write("base/kustomization.yaml", &kustomization("b")).write("base/cm.yaml", CONFIG_MAP);
+    repo.write("app/kustomization.yaml", "resources: [../base]\nconfigMapGenerator:\n- name: gen\n  files: [data.txt]\n")
+        .write("app/data.txt", "x");
+    repo.write("plain/one.yaml", CONFIG_MAP).write("plain/sub/two.yaml", CONFIG_MAP);
+    let renderer = renderer();
+    let sources = [
+        "path: app",
+        "path: plain",
+        "path: plain\ndirectory: {recurse: true}",
+        "path: app\nkustomize: {images: ['x:$ARGOCD_APP_NAME']}",
+    ];
+    let sources = sources.map(|text| source(&format!("repoURL: {}\n{text}\n", repo.url())));
+    // A fixed sequence that looks arbitrary: every failure can be repeated.
+    let mut state = 7_u32;
+    for step in 0..12 {
+        state = state.wrapping_mul(1_103_515_245).wrapping_add(12_345);
+        let content = CONFIG_MAP.replace("cm", &format!("cm{}", state >> 28));
+        match (state >> 16) % 7 {
+            0 => repo.write("base/cm.yaml", &content),
+            1 => repo.write("base/kustomization.yaml", &kustomization(&format!("p{step}"))),
+            2 => repo.write("app/data.txt", &content),
+            3 => repo.write("plain/one.yaml", &content),
+            4 => repo.write("plain/sub/two.yaml", &content),
+            5 => repo.write("plain/.argocd-source.yaml", &format!("directory: {{exclude: '*{}*'}}\n", state >> 31)),
+            _ => repo.write("unrelated.txt", &content),
+        };
+        repo.commit("step");
+        let tree = head(&repositories, &repo).await;
+        let fresh = Renderer::new(renderer.shared.options.clone());
+        for source in &sources {
+            let request = Request { source, tree: &tree, app: &app() };
+            assert_eq!(renderer.render(request).await.unwrap(), fresh.render(request).await.unwrap(), "step {step}, {source:?}");
+        }
+    }
+    assert!(renderer.counters().cache_hits >= 12, "{:?}", renderer.counters());
 }

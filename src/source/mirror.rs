@@ -20,10 +20,14 @@ const MAX_PACKS: usize = 64;
 /// What is asked for in every listing; other references are asked for by name once somebody wants them.
 const LISTED: &[&str] = &["HEAD", "refs/heads/*", "refs/tags/*"];
 
+/// How ssh is run unless `GIT_SSH_COMMAND` says otherwise: it fails where it would ask.
+const SSH_COMMAND: &str = "ssh -o BatchMode=yes -o ConnectTimeout=20";
+
 /// A mirror folder.
 pub(super) struct Mirror {
     address: Address,
     folder: PathBuf,
+    ssh_command: String,
     opened: Option<Opened>,
 }
 
@@ -35,7 +39,8 @@ struct Opened {
 
 impl Mirror {
     pub(super) fn new(address: Address, folder: PathBuf) -> Self {
-        Self { address, folder, opened: None }
+        let ssh_command = std::env::var("GIT_SSH_COMMAND").unwrap_or_else(|_| SSH_COMMAND.to_owned());
+        Self { address, folder, ssh_command, opened: None }
     }
 
     /// Lists the references of the remote: one request after the handshake.
@@ -106,7 +111,7 @@ impl Mirror {
             }
             self.reset();
         }
-        let store = match gix::open_opts(&self.folder, open_options()) {
+        let store = match gix::open_opts(&self.folder, self.open_options()) {
             Ok(repository) => repository.into_sync(),
             Err(_) => self.create()?,
         };
@@ -122,7 +127,7 @@ impl Mirror {
             &self.folder,
             gix::create::Kind::Bare,
             gix::create::Options::default(),
-            open_options(),
+            self.open_options(),
         )
         .map_err(|error| self.cache_failed(error))
     }
@@ -132,6 +137,17 @@ impl Mirror {
         self.opened = None;
         // Absent already, or in the way of the next step, which says so.
         let _ = std::fs::remove_dir_all(&self.folder);
+    }
+
+    /// Nothing from the machine: no system, user or environment configuration.
+    fn open_options(&self) -> gix::open::Options {
+        let ssh_command = format!("core.sshCommand={}", self.ssh_command);
+        gix::open::Options::isolated().config_overrides([
+            "protocol.version=2",
+            ssh_command.as_str(),
+            "ssh.variant=ssh",
+            "core.logAllRefUpdates=false",
+        ])
     }
 
     fn pack_count(&self) -> usize {
@@ -266,16 +282,6 @@ fn refspec(name: &str) -> Result<gix::refspec::RefSpec, gix::Error> {
     gix::refspec::parse(spec.as_str().into(), gix::refspec::parse::Operation::Fetch).map(|spec| spec.to_owned())
 }
 
-/// Nothing from the machine: no system, user or environment configuration.
-fn open_options() -> gix::open::Options {
-    gix::open::Options::isolated().config_overrides([
-        "protocol.version=2",
-        "core.sshCommand=ssh -o BatchMode=yes -o ConnectTimeout=20",
-        "ssh.variant=ssh",
-        "core.logAllRefUpdates=false",
-    ])
-}
-
 fn refs_of(listed: &[Ref]) -> Refs {
     let entries = listed.iter().filter_map(|reference| {
         let (name, _, target) = reference.unpack();
@@ -287,4 +293,41 @@ fn refs_of(listed: &[Ref]) -> Refs {
         Some((name.to_string(), Commit::parse(&id.to_string())?))
     });
     Refs(entries.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use super::super::testing::GitRepo;
+    use super::*;
+
+    /// A stand-in for ssh that runs the remote command here, and writes down how it was called.
+    #[test]
+    fn ssh_urls_go_through_the_ssh_program_without_prompts() {
+        use std::os::unix::fs::PermissionsExt;
+        let (folder, repo) = (tempfile::tempdir().unwrap(), GitRepo::new());
+        let commit = repo.write("a.yaml", "a: 1\n").commit("first");
+        let (program, log) = (folder.path().join("ssh"), folder.path().join("log"));
+        let script = format!(
+            "#!/bin/sh\necho \"$@\" >> {}\nwhile [ \"$1\" != git@host.example ]; do shift; done; shift\nexec sh -c \"$*\"\n",
+            log.display()
+        );
+        std::fs::write(&program, script).unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        for url in [
+            format!("ssh://git@host.example:2222{}", repo.folder.path().display()),
+            format!("git@host.example:{}", repo.folder.path().display()),
+        ] {
+            let mut mirror = Mirror::new(Address::parse(&url).unwrap(), folder.path().join("mirror"));
+            mirror.reset();
+            mirror.ssh_command = SSH_COMMAND.replacen("ssh", &program.display().to_string(), 1);
+            let refs = mirror.list(&[], Duration::from_secs(20)).unwrap();
+            assert_eq!(refs.0["refs/heads/main"], commit);
+            mirror.fetch(&commit, Duration::from_secs(20), &AtomicBool::new(false)).unwrap();
+            assert!(mirror.find(&commit).unwrap().is_some());
+        }
+        let log = std::fs::read_to_string(log).unwrap();
+        assert!(log.lines().all(|line| line.contains("BatchMode=yes") && line.contains("git@host.example")), "{log}");
+        assert!(log.contains("2222"), "{log}");
+    }
 }

@@ -1,8 +1,11 @@
 //! Git repositories for tests.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use std::path::Path;
-use std::process::Command;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
 
 use super::{Commit, Freshness, Options, Repositories, SourceTree};
 
@@ -82,4 +85,127 @@ pub fn repositories(cache: &Path) -> Repositories {
 pub async fn head(repositories: &Repositories, repo: &GitRepo) -> SourceTree {
     let commit = repositories.resolve(&repo.url(), "HEAD", Freshness::Now).await.unwrap();
     repositories.tree(&repo.url(), &commit).await.unwrap()
+}
+
+/// Serves a folder with repositories over HTTP, through git's own `http-backend`, and remembers the requests.
+pub struct GitHttp {
+    pub address: SocketAddr,
+    /// Method, path and body of every request.
+    pub requests: Arc<Mutex<Vec<HttpRequest>>>,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct HttpRequest {
+    pub method: String,
+    pub target: String,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+impl HttpRequest {
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map_or("", |(_, value)| value)
+    }
+
+    pub fn body_contains(&self, text: &str) -> bool {
+        String::from_utf8_lossy(&self.body).contains(text)
+    }
+}
+
+impl GitHttp {
+    /// Starts a server; with a login it refuses whoever does not send it.
+    pub fn new(root: &Path, login: Option<&'static str>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let server = Self { address: listener.local_addr().unwrap(), requests: Arc::default() };
+        let (requests, root) = (server.requests.clone(), root.to_owned());
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let (requests, root) = (requests.clone(), root.clone());
+                std::thread::spawn(move || serve(stream, &root, login, &requests));
+            }
+        });
+        server
+    }
+
+    pub fn count(&self, matching: impl Fn(&HttpRequest) -> bool) -> usize {
+        self.requests.lock().unwrap().iter().filter(|request| matching(request)).count()
+    }
+}
+
+fn serve(stream: TcpStream, root: &PathBuf, login: Option<&str>, requests: &Mutex<Vec<HttpRequest>>) {
+    let mut reader = BufReader::new(stream.try_clone().unwrap());
+    let mut stream = stream;
+    while let Some(request) = read_request(&mut reader) {
+        requests.lock().unwrap().push(request.clone());
+        let answer = if login.is_some_and(|login| request.header("authorization") != login) {
+            b"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=git\r\nContent-Length: 0\r\n\r\n".to_vec()
+        } else {
+            backend(&request, root)
+        };
+        if stream.write_all(&answer).is_err() {
+            return;
+        }
+    }
+}
+
+fn read_request(reader: &mut impl BufRead) -> Option<HttpRequest> {
+    let mut line = || {
+        let mut line = String::new();
+        reader.read_line(&mut line).ok().filter(|length| *length > 0).map(|_| line.trim_end().to_owned())
+    };
+    let start = line()?;
+    let mut words = start.split(' ');
+    let mut request = HttpRequest { method: words.next()?.into(), target: words.next()?.into(), ..Default::default() };
+    while let Some(header) = line().filter(|header| !header.is_empty()) {
+        let (name, value) = header.split_once(':')?;
+        request.headers.push((name.to_lowercase(), value.trim().to_owned()));
+    }
+    if request.header("transfer-encoding") == "chunked" {
+        loop {
+            let mut size = String::new();
+            reader.read_line(&mut size).ok()?;
+            let size = usize::from_str_radix(size.trim(), 16).ok()?;
+            let mut chunk = vec![0; size + 2];
+            reader.read_exact(&mut chunk).ok()?;
+            if size == 0 {
+                return Some(request);
+            }
+            request.body.extend_from_slice(&chunk[..size]);
+        }
+    }
+    request.body = vec![0; request.header("content-length").parse().unwrap_or(0)];
+    reader.read_exact(&mut request.body).ok()?;
+    Some(request)
+}
+
+fn backend(request: &HttpRequest, root: &PathBuf) -> Vec<u8> {
+    let (path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
+    let mut child = Command::new("git")
+        .arg("http-backend")
+        .env("GIT_PROJECT_ROOT", root)
+        .env("GIT_HTTP_EXPORT_ALL", "1")
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .env("PATH_INFO", path)
+        .env("QUERY_STRING", query)
+        .env("REQUEST_METHOD", &request.method)
+        .env("CONTENT_TYPE", request.header("content-type"))
+        .env("HTTP_CONTENT_ENCODING", request.header("content-encoding"))
+        .env("GIT_PROTOCOL", request.header("git-protocol"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let _ = stdin.write_all(&request.body);
+    drop(stdin);
+    let output = child.wait_with_output().unwrap().stdout;
+    let split = output.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
+    let head = String::from_utf8_lossy(&output[..split]).into_owned();
+    let status = head.lines().find_map(|line| line.strip_prefix("Status: ")).unwrap_or("200 OK");
+    let headers: String = head.lines().filter(|line| !line.starts_with("Status:")).map(|line| format!("{line}\r\n")).collect();
+    let body = &output[split + 4..];
+    let mut answer = format!("HTTP/1.1 {status}\r\n{headers}Content-Length: {}\r\n\r\n", body.len()).into_bytes();
+    answer.extend_from_slice(body);
+    answer
 }

@@ -1,6 +1,6 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use super::testing::{GitRepo, head, repositories};
+use super::testing::{GitHttp, GitRepo, HttpRequest, head, repositories};
 use super::*;
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
@@ -212,4 +212,56 @@ fn http_server(status: &'static str) -> std::net::SocketAddr {
         }
     });
     address
+}
+
+fn is_listing(request: &HttpRequest) -> bool {
+    request.body_contains("command=ls-refs") && !request.body_contains("ref-prefix refs/gitops/nothing")
+}
+
+fn is_fetch(request: &HttpRequest) -> bool {
+    request.body_contains("command=fetch")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_listing_over_http_serves_many_applications_and_a_fetch_happens_once() {
+    let (cache, repo) = (tempfile::tempdir().unwrap(), small_repo());
+    for number in 0..50 {
+        repo.git(&["branch", &format!("branch-{number}")]);
+    }
+    let server = GitHttp::new(repo.folder.path(), None);
+    let url = format!("http://{}/.git", server.address);
+    let repositories = repositories(cache.path());
+    for number in 0..50 {
+        let commit = repositories.resolve(&url, &format!("branch-{number}"), Freshness::Polled).await.unwrap();
+        repositories.tree(&url, &commit).await.unwrap().list("app", true).unwrap();
+    }
+    assert_eq!((server.count(is_listing), server.count(is_fetch)), (1, 1));
+
+    repo.write("app/one.yaml", "a: 2\n").commit("second");
+    let commit = repositories.resolve(&url, "main", Freshness::Now).await.unwrap();
+    let tree = repositories.tree(&url, &commit).await.unwrap();
+    assert_eq!(tree.read(&tree.entry("app/one.yaml").unwrap().unwrap()).unwrap(), b"a: 2\n");
+    assert_eq!((server.count(is_listing), server.count(is_fetch)), (2, 2));
+    assert!(server.count(|request| is_fetch(request) && request.body_contains("have ")) >= 1, "what is there is not sent again");
+    let missing = "0123456789012345678901234567890123456789";
+    let error = repositories.tree(&url, &Commit::parse(missing).unwrap()).await.unwrap_err();
+    assert!(matches!(error, SourceError::NoSuchRevision { .. }), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn credentials_in_the_url_are_sent_and_not_shown() {
+    let (cache, repo) = (tempfile::tempdir().unwrap(), small_repo());
+    // `someone:secret`
+    let server = GitHttp::new(repo.folder.path(), Some("Basic c29tZW9uZTpzZWNyZXQ="));
+    let repositories = repositories(cache.path());
+    let url = format!("http://someone:secret@{}/.git", server.address);
+    let commit = repositories.resolve(&url, "main", Freshness::Now).await.unwrap();
+    let tree = repositories.tree(&url, &commit).await.unwrap();
+    assert!(!format!("{tree:?} {repositories:?}").contains("secret"));
+    let wrong = format!("http://someone:wrongsecret@{}/.git", server.address);
+    let error = repositories.resolve(&wrong, "main", Freshness::Now).await.unwrap_err();
+    assert!(matches!(error, SourceError::AccessDenied { .. }), "{error}");
+    assert!(!format!("{error} {error:?}").contains("wrongsecret"), "{error}");
+    let anonymous = format!("http://{}/.git", server.address);
+    assert!(matches!(repositories.resolve(&anonymous, "main", Freshness::Now).await, Err(SourceError::AccessDenied { .. })));
 }

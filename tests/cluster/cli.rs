@@ -157,8 +157,9 @@ async fn watching_costs_one_list_and_one_watch() {
         .filter(|entry| entry.namespace == place.namespace.name() && entry.resource == "applications")
         .map(|entry| entry.verb.clone())
         .collect();
-    // The end of a watch is logged as well.
-    assert_eq!(ours, ["list", "watch", "watch"]);
+    let number = |verb: &str| ours.iter().filter(|one| *one == verb).count();
+    // The end of a watch is logged as well, but perhaps not yet.
+    assert!(number("list") == 1 && matches!(number("watch"), 1 | 2) && number("get") == 0, "{ours:?}");
 }
 
 #[tokio::test]

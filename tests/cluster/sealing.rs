@@ -15,39 +15,41 @@ use kubectl_gitops::resource::{Object, yaml};
 use kubectl_gitops::sealing::{Certificate, Scope, SealedFor, SessionKey, Target, seal_secret};
 use serde_json::{Value, json};
 
-use crate::deploy::install;
+use crate::support::install::{SERVICE_ACCOUNT, install};
 use crate::support::{Cluster, TestNamespace, eventually, tools};
 
 /// A plaintext that must show up in Secrets and nowhere else.
-const MARKER: &str = "marker-7c1f";
-const SOON: Duration = Duration::from_secs(30);
+pub const MARKER: &str = "marker-7c1f";
+pub const SOON: Duration = Duration::from_secs(30);
 
-/// One namespace with a sealing controller of its own: it keeps its keys there and opens there.
-struct Bench {
-    cluster: Cluster,
-    namespace: TestNamespace,
-    client: kube::Client,
+/// One namespace with a sealing controller of its own, under the shipped ServiceAccount: it keeps its keys there and opens there.
+pub struct Bench {
+    pub cluster: Cluster,
+    pub namespace: TestNamespace,
+    pub client: kube::Client,
     cx: Arc<SealingContext>,
+    account: kube::Client,
     controller: tokio::task::JoinHandle<()>,
 }
 
 impl Bench {
     /// With a key that is there already: making one takes seconds.
-    async fn start() -> Self {
+    pub async fn start() -> Self {
         Self::start_with(|namespace| vec![key_secret(namespace, "new")]).await
     }
 
     async fn start_with(keys: impl Fn(&str) -> Vec<Value>) -> Self {
         let cluster = Cluster::shared().await;
-        install(&cluster).await;
         let namespace = cluster.namespace("sealing").await;
+        install(&cluster, &namespace).await;
         let client = cluster.admin().await;
         let secrets: Api<Secret> = Api::namespaced(client.clone(), &namespace);
         for key in keys(&namespace) {
             secrets.create(&PostParams::default(), &serde_json::from_value(key).unwrap()).await.unwrap();
         }
-        let (cx, controller) = controller(&client, &namespace);
-        let bench = Self { cluster, namespace, client, cx, controller };
+        let account = cluster.client(&cluster.kubeconfig_for_service_account(&namespace, SERVICE_ACCOUNT).await).await;
+        let (cx, controller) = controller(&account, &namespace);
+        let bench = Self { cluster, namespace, client, cx, account, controller };
         bench.wait_ready().await;
         bench
     }
@@ -55,7 +57,7 @@ impl Bench {
     /// Ends the controller as a crash would, and starts another.
     async fn restart(&mut self) {
         self.controller.abort();
-        (self.cx, self.controller) = controller(&self.client, &self.namespace);
+        (self.cx, self.controller) = controller(&self.account, &self.namespace);
         self.wait_ready().await;
     }
 
@@ -64,21 +66,21 @@ impl Bench {
             .await;
     }
 
-    fn certificate(&self) -> String {
+    pub fn certificate(&self) -> String {
         self.cx.certificate().unwrap()
     }
 
-    fn sealed_secrets(&self) -> Api<DynamicObject> {
+    pub fn sealed_secrets(&self) -> Api<DynamicObject> {
         let kind = GroupVersionKind::gvk("bitnami.com", "v1alpha1", "SealedSecret");
         let resource = ApiResource::from_gvk_with_plural(&kind, "sealedsecrets");
         Api::namespaced_with(self.client.clone(), &self.namespace, &resource)
     }
 
-    fn secrets(&self) -> Api<Secret> {
+    pub fn secrets(&self) -> Api<Secret> {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 
-    async fn apply(&self, sealed: &Value) -> DynamicObject {
+    pub async fn apply(&self, sealed: &Value) -> DynamicObject {
         let name = sealed["metadata"]["name"].as_str().unwrap();
         let parameters = PatchParams::apply("test").force();
         self.sealed_secrets().patch(name, &parameters, &Patch::Apply(sealed)).await.unwrap()
@@ -90,7 +92,7 @@ impl Bench {
     }
 
     /// Waits until the SealedSecret has this status, and returns its condition.
-    async fn condition(&self, name: &str, status: &str, part_of_message: &str) -> Value {
+    pub async fn condition(&self, name: &str, status: &str, part_of_message: &str) -> Value {
         let api = self.sealed_secrets();
         eventually(&format!("{name} to be Synced={status} {part_of_message:?}"), SOON, || async {
             let object = api.get(name).await.map_err(|error| error.to_string())?;
@@ -106,7 +108,7 @@ impl Bench {
         .await
     }
 
-    async fn value(&self, name: &str, key: &str, expected: &str) -> Secret {
+    pub async fn value(&self, name: &str, key: &str, expected: &str) -> Secret {
         let api = self.secrets();
         eventually(&format!("{key} of Secret {name} to be {expected:?}"), SOON, || async {
             let secret = api.get(name).await.map_err(|error| error.to_string())?;
@@ -172,7 +174,7 @@ fn fixture(path: &str) -> String {
 }
 
 /// A key Secret made of a committed test key.
-fn key_secret(namespace: &str, key: &str) -> Value {
+pub fn key_secret(namespace: &str, key: &str) -> Value {
     json!({
         "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls",
         "metadata": {
@@ -221,10 +223,10 @@ async fn a_restart_with_nothing_changed_neither_decrypts_nor_writes_nor_asks() {
     bench.apply(&kubeseal_secret(&bench.certificate(), &secret(&bench.namespace, "last", MARKER), &[])).await;
     bench.condition("last", "True", "").await;
     assert_eq!(bench.counts(), (1, 1, 1), "only for the new one");
-    let requests = bench.cluster.audit().since(mark).await;
-    let mine =
-        requests.iter().filter(|entry| entry.namespace == *bench.namespace && ["a", "b", "c"].contains(&entry.name.as_str()));
-    assert_eq!(mine.collect::<Vec<_>>(), Vec::<&crate::support::AuditEntry>::new());
+    let user = format!("system:serviceaccount:{}:{SERVICE_ACCOUNT}", bench.namespace.name());
+    let requests = bench.cluster.audit().of_user_since(&user, mark).await;
+    let about_old_ones: Vec<_> = requests.iter().filter(|entry| ["a", "b", "c"].contains(&entry.name.as_str())).collect();
+    assert!(about_old_ones.is_empty(), "{about_old_ones:?}");
 }
 
 #[tokio::test]

@@ -70,7 +70,7 @@ fn read_file(file: &Path) -> Result<SecretString, Failure> {
 fn ask(prompt: &str) -> Result<SecretString, Failure> {
     if !std::io::stderr().is_terminal() {
         return Err(Failure::new("no terminal to ask for a passphrase")
-            .with_hint("--passphrase-file FILE, or --identity FILE for a backup with recipients"));
+            .with_hint("--passphrase-file FILE; or public keys: --recipient when backing up, --identity when opening"));
     }
     let typed = rpassword::prompt_password(prompt);
     let typed = typed.map_err(|error| Failure::new("cannot read the passphrase").with_cause(&error))?;

@@ -148,7 +148,7 @@ fn json_number(value: f64) -> Result<Number, String> {
     const U64_END: f64 = 18_446_744_073_709_551_616.0;
     /// Same for `i64`, downwards.
     const I64_START: f64 = -9_223_372_036_854_775_808.0;
-    if value.fract() == 0.0 && value >= 0.0 && value < U64_END {
+    if value.fract() == 0.0 && (0.0..U64_END).contains(&value) {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole and in range")]
         return Ok(Number::from(value as u64));
     }

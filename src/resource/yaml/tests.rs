@@ -36,7 +36,7 @@ fn case_matches(input: &str, expected: &str) -> Result<(), String> {
             // The deepest case is deeper than serde_json reads; as text it compares as well.
             let same = match serde_json::from_str::<Value>(expected) {
                 Ok(expected) => by_value(value.clone()) == by_value(expected),
-                Err(_) => value.to_string() == expected,
+                Err(_) => format!("{value}") == expected,
             };
             if same { Ok(()) } else { Err(format!("expected {expected}, got {value}")) }
         }

@@ -169,7 +169,7 @@ fn list(state: &Shared, path: &str, query: &Query) -> Response {
         return refuse(
             StatusCode::FORBIDDEN,
             "Forbidden",
-            "applications.argoproj.io is forbidden: User \"ann\" cannot list resource \"applications\"",
+            "applications.argoproj.io is forbidden: User \"ann\" cannot list resource \"applications\" in API group \"argoproj.io\" in the namespace \"forbidden\"",
         );
     }
     let items: Vec<&Value> = inner.objects.values().filter(|object| in_scope(path, query, object)).collect();

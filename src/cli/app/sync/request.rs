@@ -98,7 +98,8 @@ fn refuse_when_busy(app: &Application) -> Result<(), Failure> {
     }
     let state = app.status.as_ref().and_then(|status| status.operation_state.as_ref());
     let running = state.filter(|state| matches!(state.phase.as_str(), "Running" | "Terminating"));
-    if app.operation.is_none() && running.is_none() {
+    // A state that still says Running without an operation is what is left of one that somebody took away.
+    if app.operation.is_none() {
         return Ok(());
     }
     let started = running.map(|state| format!(" (started {})", state.started_at)).unwrap_or_default();
@@ -200,7 +201,7 @@ mod tests {
 
     #[test]
     fn nothing_starts_over_something_that_runs() {
-        let running = json!({ "status": { "operationState": { "phase": "Running", "startedAt": "2026-11-25T06:00:00Z", "operation": {} } } });
+        let running = json!({ "operation": { "sync": {} }, "status": { "operationState": { "phase": "Running", "startedAt": "2026-11-25T06:00:00Z", "operation": {} } } });
         let deleted = json!({ "metadata": { "name": "web", "deletionTimestamp": "2026-11-25T06:00:00Z" } });
         for (case, what) in [
             (json!({ "operation": { "sync": {} } }), "web: another operation is running"),
@@ -209,6 +210,12 @@ mod tests {
         ] {
             assert_eq!(operation(&app(case), &SyncRequest::default(), "").unwrap_err().what, what);
         }
+    }
+
+    #[test]
+    fn what_is_left_of_an_operation_that_was_taken_away_is_no_obstacle() {
+        let left = json!({ "status": { "operationState": { "phase": "Running", "startedAt": "", "operation": {} } } });
+        assert!(operation(&app(left), &SyncRequest::default(), "").is_ok());
     }
 
     #[test]
