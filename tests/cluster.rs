@@ -10,6 +10,8 @@ mod application;
 mod cli;
 #[path = "cluster/control_plane.rs"]
 mod control_plane;
+#[path = "cluster/controller.rs"]
+mod controller;
 #[path = "cluster/crds.rs"]
 mod crds;
 #[path = "cluster/deploy.rs"]

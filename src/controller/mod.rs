@@ -26,7 +26,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::stream::BoxStream;
@@ -38,6 +37,7 @@ use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::runtime::{Controller, WatchStreamExt, watcher};
 use kube::{Api, Client};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use self::context::{Context, application_resource};
@@ -135,7 +135,8 @@ pub async fn run(client: Client, options: Options) -> Result<(), Error> {
     ensure_default_project(&client, &options.control_namespace).await?;
 
     let mut loops: JoinSet<(&'static str, String)> = JoinSet::new();
-    let (projects, project_changes) = watch_projects(&client, &options.control_namespace, &mut loops);
+    let listed = Listed::default();
+    let (projects, project_changes) = watch_projects(&client, &options.control_namespace, &listed, &mut loops);
     let (cache, live_changes) = LiveCache::new(client.clone());
     let repositories = Repositories::new(source::Options {
         poll_interval: settings.poll_interval,
@@ -163,25 +164,17 @@ pub async fn run(client: Client, options: Options) -> Result<(), Error> {
         control_namespace: options.control_namespace.clone(),
         client,
     });
-    let ready = Arc::new(AtomicBool::new(false));
-    let pages = pages(&cx, &sealing, &ready);
+    let pages = pages(&cx, &sealing, &listed);
     loops.spawn(async move { ("http", text(http::serve(listener, pages).await)) });
     loops.spawn(async move { ("sealing", text(sealedsecret::run(sealing).await)) });
-    let (apps, applications) = applications_loop(&cx, live_changes, project_changes);
-    loops.spawn(housekeeping(Arc::clone(&cx), apps.clone()));
+    let (apps, applications) = applications_loop(&cx, &listed, live_changes, project_changes);
+    loops.spawn(housekeeping(Arc::clone(&cx), listed.clone(), apps));
     loops.spawn(async move {
+        // Without the projects every Application would seem to refer to one that does not exist.
+        listed.wait_for_projects().await;
         applications.await;
         ("applications", "the stream of Applications ended".to_owned())
     });
-    let first_lists = {
-        let (apps, projects) = (apps, cx.projects.clone());
-        async move {
-            let _ = tokio::join!(apps.wait_until_ready(), projects.wait_until_ready());
-            ready.store(true, Ordering::Release);
-            tracing::info!("ready");
-        }
-    };
-    tokio::spawn(first_lists);
     match loops.join_next().await {
         Some(Ok((name, message))) => Err(Error::LoopEnded { name, message }),
         Some(Err(error)) => Err(Error::LoopEnded { name: "controller", message: error.to_string() }),
@@ -189,14 +182,42 @@ pub async fn run(client: Client, options: Options) -> Result<(), Error> {
     }
 }
 
+/// Which first lists are loaded. The stores' own `wait_until_ready` wakes only one of several waiters.
+#[derive(Clone)]
+struct Listed {
+    projects: watch::Sender<bool>,
+    applications: watch::Sender<bool>,
+}
+
+impl Default for Listed {
+    fn default() -> Self {
+        Self { projects: watch::Sender::new(false), applications: watch::Sender::new(false) }
+    }
+}
+
+impl Listed {
+    fn all(&self) -> bool {
+        *self.projects.borrow() && *self.applications.borrow()
+    }
+
+    async fn wait_for_projects(&self) {
+        // Cannot fail: the sender lives as long as this value.
+        let _ = self.projects.subscribe().wait_for(|listed| *listed).await;
+    }
+
+    async fn wait_for_applications(&self) {
+        let _ = self.applications.subscribe().wait_for(|listed| *listed).await;
+    }
+}
+
 fn text<T, E: std::fmt::Display>(result: Result<T, E>) -> String {
     result.err().map_or_else(|| "without an error".to_owned(), |error| error.to_string())
 }
 
-fn pages(cx: &Arc<Context>, sealing: &Arc<sealedsecret::SealingContext>, ready: &Arc<AtomicBool>) -> http::Pages {
-    let (metrics, listed, keys, sealing) = (Arc::clone(cx), Arc::clone(ready), Arc::clone(sealing), Arc::clone(sealing));
+fn pages(cx: &Arc<Context>, sealing: &Arc<sealedsecret::SealingContext>, listed: &Listed) -> http::Pages {
+    let (metrics, listed, keys, sealing) = (Arc::clone(cx), listed.clone(), Arc::clone(sealing), Arc::clone(sealing));
     http::Pages {
-        ready: Arc::new(move || listed.load(Ordering::Acquire) && keys.is_ready()),
+        ready: Arc::new(move || listed.all() && keys.is_ready()),
         metrics: Arc::new(move || {
             metrics.metrics.show_sizes(metrics.cache.size(), metrics.renderer.counters().renders);
             Some(metrics.metrics.text())
@@ -232,17 +253,23 @@ async fn ensure_default_project(client: &Client, namespace: &str) -> Result<(), 
 fn watch_projects(
     client: &Client,
     namespace: &str,
+    listed: &Listed,
     loops: &mut JoinSet<(&'static str, String)>,
 ) -> (Store<AppProject>, BoxStream<'static, ()>) {
     let api: Api<AppProject> = Api::namespaced(client.clone(), namespace);
     let (store, writer) = reflector::store();
     let (changes, receiver) = futures::channel::mpsc::unbounded();
+    let listed = listed.projects.clone();
     loops.spawn(async move {
         let stream = watcher(api, watcher::Config::default()).default_backoff().reflect(writer);
         stream
             .for_each(|event| {
                 match event {
-                    Ok(watcher::Event::Apply(_) | watcher::Event::Delete(_) | watcher::Event::InitDone) => {
+                    Ok(watcher::Event::Apply(_) | watcher::Event::Delete(_)) => {
+                        let _ = changes.unbounded_send(());
+                    }
+                    Ok(watcher::Event::InitDone) => {
+                        listed.send_replace(true);
                         let _ = changes.unbounded_send(());
                     }
                     Ok(watcher::Event::Init | watcher::Event::InitApply(_)) => {}
@@ -259,12 +286,25 @@ fn watch_projects(
 /// The Application loop and the store it fills.
 fn applications_loop(
     cx: &Arc<Context>,
+    listed: &Listed,
     live_changes: tokio::sync::mpsc::UnboundedReceiver<String>,
     project_changes: BoxStream<'static, ()>,
 ) -> (Store<DynamicObject>, impl Future<Output = ()> + Send + use<>) {
-    let controller =
-        Controller::new_with(cx.applications(&cx.control_namespace), watcher::Config::default(), application_resource());
-    let store = controller.store();
+    let writer = reflector::store::Writer::new(application_resource());
+    let store = writer.as_reader();
+    let listed = listed.applications.clone();
+    let stream = watcher(cx.applications(&cx.control_namespace), watcher::Config::default())
+        .default_backoff()
+        .reflect(writer)
+        .inspect(move |event| match event {
+            Ok(watcher::Event::InitDone) => {
+                listed.send_replace(true);
+            }
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, "watching Applications failed, trying again"),
+        })
+        .applied_objects();
+    let controller = Controller::for_stream_with(stream, store.clone(), application_resource());
     let changed = futures::stream::select(
         live_references(live_changes, cx.control_namespace.clone()),
         repository_references(cx.repositories.subscribe(), store.clone()),
@@ -332,11 +372,9 @@ fn repositories_of(app: &DynamicObject) -> BTreeSet<String> {
 }
 
 /// Drops what nobody uses any more: repositories, and the live state of Applications that are gone.
-async fn housekeeping(cx: Arc<Context>, apps: Store<DynamicObject>) -> (&'static str, String) {
+async fn housekeeping(cx: Arc<Context>, listed: Listed, apps: Store<DynamicObject>) -> (&'static str, String) {
     let mut known: BTreeMap<(String, String), Application> = BTreeMap::new();
-    if apps.wait_until_ready().await.is_err() {
-        return ("housekeeping", "the store of Applications is gone".to_owned());
-    }
+    listed.wait_for_applications().await;
     loop {
         let state = apps.state();
         let used: BTreeSet<String> = state.iter().flat_map(|app| repositories_of(app)).collect();

@@ -40,7 +40,8 @@ impl Bench {
         let key = crate::sealing::key_secret(&control, "new");
         let secrets: Api<Secret> = Api::namespaced(client.clone(), &control);
         secrets.create(&PostParams::default(), &serde_json::from_value(key).unwrap()).await.unwrap();
-        let controller = ControllerProcess::start(&cluster, &control, &[]).await;
+        let sealing = format!("--sealing-namespace={}", destination.name());
+        let controller = ControllerProcess::start(&cluster, &control, &[&sealing]).await;
         controller.wait_ready().await;
         Self { cluster, control, destination, client, git: GitServer::start(), controller }
     }
@@ -306,8 +307,8 @@ async fn killing_the_controller_at_any_moment_loses_nothing() {
     let mut bench = Bench::start().await;
     let repo = bench.git.repo("killed");
     for wave in 0..4 {
-        let text = config_map(&format!("wave-{wave}"), "x")
-            .replace("data:", &format!("  annotations:\n    argocd.argoproj.io/sync-wave: \"{wave}\"\ndata:"));
+        let annotations = format!("\n  annotations:\n    argocd.argoproj.io/sync-wave: \"{wave}\"\ndata:");
+        let text = config_map(&format!("wave-{wave}"), "x").replace("\ndata:", &annotations);
         repo.write(&format!("app/wave-{wave}.yaml"), &text);
     }
     repo.commit("first");

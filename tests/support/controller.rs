@@ -13,6 +13,7 @@ use super::http;
 use super::install::{SERVICE_ACCOUNT, install};
 use super::ports::free_port;
 use super::process::{Process, tail};
+use super::tools::tools;
 
 /// A controller looks after every SealedSecret of its cluster, so two of different control namespaces would quarrel. Tests that
 /// start one take turns.
@@ -98,7 +99,9 @@ impl ControllerProcess {
 
 fn spawn(args: &[String], folder: &TempDir) -> Process {
     let mut command = Command::new(program("gitops-controller"));
-    command.args(args);
+    // As in the image: the pinned kustomize is found first.
+    let path = std::env::var("PATH").unwrap_or_default();
+    command.args(args).env("PATH", format!("{}:{path}", tools().bin().display()));
     Process::spawn(command, &log_path(folder))
 }
 

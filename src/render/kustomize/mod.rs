@@ -132,6 +132,8 @@ impl Job {
         let temp_dir = options.temp_dir.clone().unwrap_or_else(std::env::temp_dir);
         let (tree, file, edited) = (self.tree.clone(), self.file.clone(), self.edited.clone());
         let place = super::blocking(move || {
+            // It lies in the cache, which may be lost at any time.
+            std::fs::create_dir_all(&temp_dir).map_err(RenderError::machine)?;
             let place = tempfile::Builder::new().prefix("gitops-render-").tempdir_in(temp_dir).map_err(RenderError::machine)?;
             let checkout = place.path().join("checkout");
             std::fs::create_dir_all(place.path().join("home")).map_err(RenderError::machine)?;

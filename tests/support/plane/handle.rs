@@ -13,6 +13,7 @@ use super::Layout;
 use super::record::{Record, sweep_abandoned};
 use super::supervisor::{Order, Report};
 use crate::support::cluster::Cluster;
+use crate::support::controller::program;
 use crate::support::process::tail;
 use crate::support::signal::ProcessId;
 
@@ -87,7 +88,8 @@ impl Supervisor {
     pub(super) fn start(layout: &Layout) -> Result<Self, Failure> {
         let failed = |cause: std::io::Error| Failure::new("cannot start the control plane's supervisor").with_cause(&cause);
         let log = layout.file("supervisor.log");
-        let mut child = Command::new(std::env::current_exe().map_err(failed)?)
+        // By name and not "this very program": another one would take `supervise` for its own first argument.
+        let mut child = Command::new(program("examples/control-plane"))
             .arg("supervise")
             .arg(&layout.dir)
             .arg(&layout.data)
