@@ -133,8 +133,10 @@ impl Job {
         let (tree, file, edited) = (self.tree.clone(), self.file.clone(), self.edited.clone());
         let place = super::blocking(move || {
             // It lies in the cache, which may be lost at any time.
-            std::fs::create_dir_all(&temp_dir).map_err(RenderError::machine)?;
-            let place = tempfile::Builder::new().prefix("gitops-render-").tempdir_in(temp_dir).map_err(RenderError::machine)?;
+            // The names of temporary folders must stay out of errors: a new text in every attempt is a new status in every attempt.
+            let failed = |error: std::io::Error| RenderError::machine(format!("{}: {}", temp_dir.display(), error.kind()));
+            std::fs::create_dir_all(&temp_dir).map_err(failed)?;
+            let place = tempfile::Builder::new().prefix("gitops-render-").tempdir_in(&temp_dir).map_err(failed)?;
             let checkout = place.path().join("checkout");
             std::fs::create_dir_all(place.path().join("home")).map_err(RenderError::machine)?;
             std::fs::create_dir_all(&checkout).map_err(RenderError::machine)?;
