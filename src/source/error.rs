@@ -42,6 +42,22 @@ pub enum SourceError {
         /// What the other side said.
         problem: String,
     },
+    /// The other side cannot prove who it is.
+    #[error("the TLS certificate of {host} cannot be trusted: {problem}")]
+    UntrustedCertificate {
+        /// Host, with its port when that is not the usual one.
+        host: String,
+        /// What is wrong with the certificate.
+        problem: String,
+    },
+    /// The other side sends us elsewhere, and following would give the credentials away or lead to another repository.
+    #[error("a redirect of {url} was not followed: {problem}")]
+    RedirectRefused {
+        /// The URL.
+        url: String,
+        /// Why not.
+        problem: String,
+    },
     /// Something answers, but it is no Git repository.
     #[error("there is no Git repository at {url}: {problem}")]
     NotARepository {
@@ -110,6 +126,7 @@ impl Advice for SourceError {
     fn remedy(&self) -> Remedy {
         match self {
             Self::UnsupportedUrl { .. }
+            | Self::RedirectRefused { .. }
             | Self::NotARepository { .. }
             | Self::NoSuchRevision { .. }
             | Self::RangeUnsupported { .. }
@@ -117,7 +134,7 @@ impl Advice for SourceError {
             | Self::PathMissing { .. }
             | Self::PathOutside { .. }
             | Self::SymlinkOutside { .. } => Remedy::FixInput,
-            Self::AccessDenied { .. } => Remedy::GrantAccess,
+            Self::AccessDenied { .. } | Self::UntrustedCertificate { .. } => Remedy::GrantAccess,
             Self::Unreachable { .. } | Self::Timeout { .. } | Self::CacheFailed { .. } => {
                 Remedy::WaitAndRetry { after: RETRY_AFTER }
             }
@@ -134,6 +151,8 @@ impl Advice for SourceError {
                 "check that the repository exists and that the credentials for it are valid; private repositories need them"
                     .into()
             }
+            Self::UntrustedCertificate { problem, .. } => certificate_hint(problem).into(),
+            Self::RedirectRefused { .. } => "set repoURL to the URL that the server redirects to".into(),
             Self::NotARepository { .. } => "check repoURL; `git ls-remote` with the same URL has to list references".into(),
             Self::NoSuchRevision { .. } => "set targetRevision to a branch, tag or full commit id of this repository".into(),
             Self::RangeUnsupported { .. } => "set targetRevision to an exact tag, branch or commit".into(),
@@ -145,5 +164,16 @@ impl Advice for SourceError {
                 "check free space and permissions of the cache folder; it may be deleted at any time".into()
             }
         })
+    }
+}
+
+/// A name or a date is the server's to correct, an unknown authority is ours.
+fn certificate_hint(problem: &str) -> &'static str {
+    if problem.contains("expired") || problem.contains("valid yet") {
+        "renew the certificate of the server, or correct the clock of this machine"
+    } else if problem.contains("not valid for name") {
+        "use a host name in repoURL that the certificate is for"
+    } else {
+        "put the authority that signed it into a folder as a PEM file, and set SSL_CERT_DIR in the environment of this program to /etc/ssl/certs:<folder>"
     }
 }

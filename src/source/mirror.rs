@@ -11,8 +11,9 @@ use gix::protocol::transport::client::blocking_io::http;
 use gix::remote::{Direction, fetch};
 
 use super::address::{Address, Credentials, Scheme};
+use super::classify::CONNECT_TIMEOUT;
 use super::refs::Refs;
-use super::{Commit, SourceError, SourceTree};
+use super::{Commit, SourceError, SourceTree, classify};
 
 /// Packs after which the mirror is made anew: every new commit adds one, and each costs an open file and a map.
 const MAX_PACKS: usize = 64;
@@ -28,6 +29,8 @@ pub(super) struct Mirror {
     address: Address,
     folder: PathBuf,
     ssh_command: String,
+    /// Time for one request.
+    limit: Duration,
     opened: Option<Opened>,
 }
 
@@ -38,13 +41,13 @@ struct Opened {
 }
 
 impl Mirror {
-    pub(super) fn new(address: Address, folder: PathBuf) -> Self {
+    pub(super) fn new(address: Address, folder: PathBuf, limit: Duration) -> Self {
         let ssh_command = std::env::var("GIT_SSH_COMMAND").unwrap_or_else(|_| SSH_COMMAND.to_owned());
-        Self { address, folder, ssh_command, opened: None }
+        Self { address, folder, ssh_command, limit, opened: None }
     }
 
     /// Lists the references of the remote: one request after the handshake.
-    pub(super) fn list(&mut self, also: &[String], limit: Duration) -> Result<Refs, SourceError> {
+    pub(super) fn list(&mut self, also: &[String]) -> Result<Refs, SourceError> {
         let store = self.open()?.store;
         let repository = store.to_thread_local();
         let remote = self.remote(&repository)?;
@@ -52,7 +55,7 @@ impl Mirror {
         let extra_refspecs =
             specs.map(|name| refspec(&name)).collect::<Result<Vec<_>, _>>().map_err(|error| self.cache_failed(error))?;
         let options = gix::remote::ref_map::Options { extra_refspecs, ..Default::default() };
-        let connection = self.connect(&remote, limit)?;
+        let connection = self.connect(&remote)?;
         let (map, _) = connection.ref_map(gix::progress::Discard, options).map_err(|error| self.failed(&error))?;
         Ok(refs_of(&map.remote_refs))
     }
@@ -69,7 +72,7 @@ impl Mirror {
     }
 
     /// Fetches one commit without its history.
-    pub(super) fn fetch(&mut self, commit: &Commit, limit: Duration, interrupt: &AtomicBool) -> Result<(), SourceError> {
+    pub(super) fn fetch(&mut self, commit: &Commit, interrupt: &AtomicBool) -> Result<(), SourceError> {
         if self.pack_count() > MAX_PACKS {
             self.reset();
         }
@@ -82,7 +85,7 @@ impl Mirror {
             .map_err(|error| self.cache_failed(error))?;
         // A fetch lists references first. The commit is known, so it asks for those below a name that nobody uses.
         let nothing = refspec("refs/gitops/nothing").map_err(|error| self.cache_failed(error))?;
-        let connection = self.connect(&remote, limit)?;
+        let connection = self.connect(&remote)?;
         let prepared = connection
             .prepare_fetch(
                 gix::progress::Discard,
@@ -134,7 +137,10 @@ impl Mirror {
 
     /// Forgets everything; what is still wanted is fetched again.
     pub(super) fn reset(&mut self) {
-        self.opened = None;
+        if let Some(opened) = self.opened.take() {
+            // Trees that are still open read from files that are going away.
+            opened.damaged.store(true, Ordering::Relaxed);
+        }
         // Absent already, or in the way of the next step, which says so.
         let _ = std::fs::remove_dir_all(&self.folder);
     }
@@ -174,7 +180,6 @@ impl Mirror {
     fn connect<'a, 'r>(
         &self,
         remote: &'a gix::Remote<'r>,
-        limit: Duration,
     ) -> Result<
         gix::remote::Connection<'a, 'static, 'r, Box<dyn gix::protocol::transport::client::blocking_io::Transport + Send>>,
         SourceError,
@@ -183,15 +188,18 @@ impl Mirror {
         // Nobody sits here to answer a prompt, and helpers would bring in the machine's own credentials.
         let connection = connection.with_credentials(|_| Ok(None));
         Ok(match self.address.scheme() {
-            Scheme::Http | Scheme::Https => connection.with_transport_options(Box::new(self.http_options(limit))),
+            Scheme::Http | Scheme::Https => connection.with_transport_options(Box::new(self.http_options())),
             Scheme::Ssh | Scheme::File => connection,
         })
     }
 
-    fn http_options(&self, limit: Duration) -> http::Options {
+    fn http_options(&self) -> http::Options {
+        let limit = self.limit;
         // The client's own limit is 30 s for a whole response, too short for a large first fetch.
         let client = http::reqwest::Options {
-            configure_client: Some(Box::new(move |builder| Ok(builder.timeout(limit)))),
+            configure_client: Some(Box::new(move |builder| {
+                Ok(builder.timeout(limit).connect_timeout(limit.min(CONNECT_TIMEOUT)))
+            })),
             ..Default::default()
         };
         let in_header = self.address.credentials().filter(|_| self.address.scheme() == Scheme::Http);
@@ -201,69 +209,26 @@ impl Mirror {
         });
         http::Options {
             extra_headers: authorization.into_iter().collect(),
-            connect_timeout: Some(limit),
             backend: Some(Arc::new(std::sync::Mutex::new(client))),
             ..Default::default()
         }
     }
 
     fn cache_failed(&self, error: impl std::fmt::Display) -> SourceError {
-        SourceError::CacheFailed { url: self.address.to_string(), problem: self.address.without_secrets(&error.to_string()) }
+        classify::cache_failed(&self.address, &error.to_string())
     }
 
     fn fetch_failed(&self, commit: &Commit, error: &gix::Error) -> SourceError {
-        let text = chain(error);
-        if text.contains("not our ref") || text.contains("upload-pack: not our ref") || text.contains("missing object") {
-            return self.no_such_commit(commit);
-        }
-        self.failed(error)
+        if classify::says_no_such_commit(error) { self.no_such_commit(commit) } else { self.failed(error) }
     }
 
     pub(super) fn no_such_commit(&self, commit: &Commit) -> SourceError {
         SourceError::NoSuchRevision { url: self.address.to_string(), revision: commit.to_string() }
     }
 
-    /// Says what happened to the user. The library reports most of it as text, so the text decides.
     fn failed(&self, error: &gix::Error) -> SourceError {
-        let text = chain(error);
-        let problem = self.address.without_secrets(&text);
-        let url = self.address.to_string();
-        let says = |words: &[&str]| words.iter().any(|word| text.to_ascii_lowercase().contains(word));
-        if says(&[
-            "401",
-            "403",
-            "authentication",
-            "permission denied",
-            "credentials",
-            "access denied",
-            "publickey",
-            "host key verification",
-        ]) {
-            return SourceError::AccessDenied { url, problem };
-        }
-        if says(&[
-            "404",
-            "not found",
-            "is a valid git directory",
-            "does not appear to be a git repository",
-            "'smart' protocol",
-            "no such file",
-        ]) {
-            return SourceError::NotARepository { url, problem };
-        }
-        SourceError::Unreachable { url, problem }
+        classify::request_failed(&self.address, self.limit, error)
     }
-}
-
-fn chain(error: &gix::Error) -> String {
-    let mut lines: Vec<String> = Vec::new();
-    for cause in error.iter_errors() {
-        let text = cause.to_string();
-        if !lines.iter().any(|line| line.contains(&text)) {
-            lines.push(text);
-        }
-    }
-    lines.join(": ")
 }
 
 fn percent_encode(text: &str) -> String {
@@ -280,6 +245,11 @@ fn count_packs(folder: &Path) -> usize {
 fn refspec(name: &str) -> Result<gix::refspec::RefSpec, gix::Error> {
     let spec = format!("+{name}:refs/listed/{name}");
     gix::refspec::parse(spec.as_str().into(), gix::refspec::parse::Operation::Fetch).map(|spec| spec.to_owned())
+}
+
+/// True for a full reference name that a listing can ask for.
+pub(super) fn is_listable(name: &str) -> bool {
+    !name.contains('*') && refspec(name).is_ok()
 }
 
 fn refs_of(listed: &[Ref]) -> Refs {
@@ -318,12 +288,12 @@ mod tests {
             format!("ssh://git@host.example:2222{}", repo.folder.path().display()),
             format!("git@host.example:{}", repo.folder.path().display()),
         ] {
-            let mut mirror = Mirror::new(Address::parse(&url).unwrap(), folder.path().join("mirror"));
+            let mut mirror = Mirror::new(Address::parse(&url).unwrap(), folder.path().join("mirror"), Duration::from_secs(20));
             mirror.reset();
             mirror.ssh_command = SSH_COMMAND.replacen("ssh", &program.display().to_string(), 1);
-            let refs = mirror.list(&[], Duration::from_secs(20)).unwrap();
+            let refs = mirror.list(&[]).unwrap();
             assert_eq!(refs.0["refs/heads/main"], commit);
-            mirror.fetch(&commit, Duration::from_secs(20), &AtomicBool::new(false)).unwrap();
+            mirror.fetch(&commit, &AtomicBool::new(false)).unwrap();
             assert!(mirror.find(&commit).unwrap().is_some());
         }
         let log = std::fs::read_to_string(log).unwrap();

@@ -12,13 +12,20 @@
 //! Nothing of the machine's Git configuration is used: no system or user files, no credential helpers, no prompts.
 
 mod address;
+mod classify;
 mod error;
+mod failure;
 mod mirror;
 mod refs;
 mod repositories;
 mod repository;
+mod state;
 mod tree;
 
+#[cfg(test)]
+mod https_tests;
+#[cfg(test)]
+mod outage_tests;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
-use tokio::sync::broadcast;
+use tokio::sync::{Notify, broadcast};
 
 use super::address::Address;
 use super::repository::{Freshness, Repository};
@@ -20,7 +20,7 @@ const PENDING_CHANGES: usize = 256;
 pub struct Options {
     /// Folder for mirrors. It may be deleted at any time.
     pub cache_dir: PathBuf,
-    /// Time between two polls of one repository.
+    /// Time between two polls of one repository; zero for never, and then only failures are tried again.
     pub poll_interval: Duration,
     /// Up to this much is added to every interval, at random.
     pub jitter: Duration,
@@ -78,7 +78,7 @@ impl Repositories {
     ///
     /// # Errors
     /// The URL is not supported, the remote is away or refuses, or the revision does not exist. While a remote is failing,
-    /// [`Freshness::Polled`] repeats its last error and does not ask again before the backoff has passed.
+    /// [`Freshness::Polled`] repeats its last error; the poll asks again, less and less often.
     pub async fn resolve(&self, url: &str, revision: &str, freshness: Freshness) -> Result<Commit, SourceError> {
         self.repository(url)?.resolve(revision, freshness).await
     }
@@ -98,21 +98,22 @@ impl Repositories {
     }
 
     /// Keeps only these repositories: the others are no longer polled and their mirrors are deleted.
+    ///
+    /// One that was used since the last call stays all the same: who lists the users may not have heard of the newest yet, and
+    /// an operation may read a repository that no spec names.
     pub fn retain(&self, in_use: &BTreeSet<String>) {
         let wanted: BTreeSet<String> =
             in_use.iter().filter_map(|url| Address::parse(url).ok()).map(|address| address.normalised()).collect();
-        let mut dropped = Vec::new();
-        self.known().retain(|_, known| {
-            let keep = wanted.contains(&known.repository.address.normalised());
+        self.known().retain(|key, known| {
+            let used = known.repository.was_used();
+            // One reference is ours; another one is a request that runs.
+            let busy = Arc::strong_count(&known.repository) > 1;
+            let keep = used || busy || wanted.contains(&known.repository.address.normalised());
             if !keep {
-                dropped.push(known.repository.clone());
+                delete(self.shared.options.cache_dir.join(folder_name(key)));
             }
             keep
         });
-        for repository in dropped {
-            // On a thread of its own: it waits for a request that may be running.
-            std::thread::spawn(move || repository.forget());
-        }
     }
 
     /// How often remotes were asked for their references, over all repositories in use.
@@ -128,12 +129,14 @@ impl Repositories {
     fn repository(&self, url: &str) -> Result<Arc<Repository>, SourceError> {
         let address = Address::parse(url)?;
         let mut known = self.known();
-        let entry = known.entry(key(&address)).or_insert_with(|| {
-            let folder = self.shared.options.cache_dir.join(folder_name(&address));
+        let key = key(&address);
+        let folder = self.shared.options.cache_dir.join(folder_name(&key));
+        let entry = known.entry(key).or_insert_with(|| {
             let repository = Arc::new(Repository::new(address, folder, self.shared.options.clone(), self.shared.changes.clone()));
-            let poll = tokio::spawn(poll(Arc::downgrade(&repository)));
+            let poll = tokio::spawn(poll(Arc::downgrade(&repository), repository.rescheduled.clone()));
             Known { repository, poll }
         });
+        entry.repository.mark_used();
         Ok(entry.repository.clone())
     }
 }
@@ -147,20 +150,35 @@ fn key(address: &Address) -> String {
     format!("{} {user}", address.normalised())
 }
 
-fn folder_name(address: &Address) -> String {
-    hex::encode(&Sha256::digest(key(address))[..16])
+fn folder_name(key: &str) -> String {
+    hex::encode(&Sha256::digest(key)[..16])
 }
 
-/// Polls one repository until it is dropped. Waits first: whoever made the repository asks at once anyway.
-async fn poll(repository: Weak<Repository>) {
+/// Deletes a mirror. It gets out of the way at once, because the same repository may be wanted again at any time; the rest
+/// takes a while and happens on a thread of its own.
+fn delete(folder: PathBuf) {
+    let aside = folder.with_extension(format!("deleted-{:016x}", rand::random::<u64>()));
+    // Absent already, or the disk refuses, and then the mirror serves whoever wants it again.
+    if std::fs::rename(&folder, &aside).is_ok() {
+        std::thread::spawn(move || std::fs::remove_dir_all(aside));
+    }
+}
+
+/// Polls one repository until it is dropped. Does not begin: whoever made the repository asks at once anyway.
+async fn poll(repository: Weak<Repository>, rescheduled: Arc<Notify>) {
     loop {
-        let Some(strong) = repository.upgrade() else { return };
-        let wait = strong.next_poll().await;
-        drop(strong);
-        tokio::time::sleep(wait).await;
-        let Some(repository) = repository.upgrade() else { return };
-        if let Err(error) = repository.poll().await {
-            tracing::warn!(repository = %repository.address, %error, "poll failed");
+        let Some(wait) = repository.upgrade().map(|repository| repository.next_poll()) else { return };
+        let elapsed = async {
+            match wait {
+                Some(wait) => tokio::time::sleep(wait).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = elapsed => {}
+            () = rescheduled.notified() => continue,
         }
+        let Some(repository) = repository.upgrade() else { return };
+        repository.poll().await;
     }
 }

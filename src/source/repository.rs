@@ -1,76 +1,64 @@
-//! One repository: its references as last listed, its mirror, its poll.
+//! One repository: who may ask the remote when, and what the others get meanwhile.
+//!
+//! Requests run one at a time. Whoever can be answered from what is known never waits for one, so that a remote that hangs
+//! holds up only those that see it for the first time.
 
-use std::collections::{BTreeSet, VecDeque};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Mutex, broadcast};
+use tokio::sync::{Notify, broadcast};
 use tokio::time::Instant;
 
 use super::address::Address;
-use super::mirror::Mirror;
+use super::mirror::{Mirror, is_listable};
 use super::refs::{Refs, Resolution, is_abbreviated, looks_like_range};
+use super::state::State;
 use super::{Commit, Options, SourceError, SourceTree};
 
 /// How fresh an answer about a revision has to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Freshness {
-    /// As of the last poll.
+    /// As of the last poll, even if that failed.
     Polled,
     /// As of now: asks the remote.
     Now,
 }
 
-/// Trees kept open: an application or two at the newest commit, and those that lag behind during a rollout.
-const OPEN_TREES: usize = 8;
-/// Wait after the first failure; doubles up to [`BACKOFF_MAX`].
-const BACKOFF_MIN: Duration = Duration::from_secs(5);
-/// Longest wait after failures, as long as the longest wait between polls by default.
-const BACKOFF_MAX: Duration = Duration::from_secs(180);
-
-/// One repository. Requests to the remote run one at a time.
+/// One repository.
 pub(super) struct Repository {
     pub(super) address: Address,
     options: Options,
-    mirror: Arc<std::sync::Mutex<Mirror>>,
-    listing: Mutex<Listing>,
-    trees: Mutex<VecDeque<SourceTree>>,
+    mirror: Arc<Mutex<Mirror>>,
+    state: Mutex<State>,
+    /// Held while the remote is asked for its references.
+    listing: tokio::sync::Mutex<()>,
+    /// Held while files are looked for and fetched.
+    fetching: tokio::sync::Mutex<()>,
     /// How often the remote was asked for its references.
     listings: AtomicU64,
+    /// Set by every use, cleared by [`Self::was_used`].
+    used: AtomicBool,
     changes: broadcast::Sender<String>,
-}
-
-#[derive(Default)]
-struct Listing {
-    refs: Arc<Refs>,
-    /// When the last successful listing began.
-    listed: Option<Instant>,
-    failure: Option<Failure>,
-    /// References outside branches and tags that somebody asked for.
-    also: BTreeSet<String>,
-}
-
-struct Failure {
-    error: SourceError,
-    count: u32,
-    /// No request before this.
-    until: Instant,
-    began: Instant,
+    /// Woken when the time of the next poll has changed.
+    pub(super) rescheduled: Arc<Notify>,
 }
 
 impl Repository {
     pub(super) fn new(address: Address, folder: PathBuf, options: Options, changes: broadcast::Sender<String>) -> Self {
-        let mirror = Arc::new(std::sync::Mutex::new(Mirror::new(address.clone(), folder)));
+        let mirror = Arc::new(Mutex::new(Mirror::new(address.clone(), folder, options.timeout)));
         Self {
             address,
             options,
             mirror,
-            listing: Mutex::default(),
-            trees: Mutex::default(),
+            state: Mutex::default(),
+            listing: tokio::sync::Mutex::default(),
+            fetching: tokio::sync::Mutex::default(),
             listings: AtomicU64::new(0),
+            used: AtomicBool::new(false),
             changes,
+            rescheduled: Arc::default(),
         }
     }
 
@@ -78,11 +66,27 @@ impl Repository {
         self.listings.load(Ordering::Relaxed)
     }
 
+    pub(super) fn mark_used(&self) {
+        self.used.store(true, Ordering::Relaxed);
+    }
+
+    /// True when somebody used it since the last call.
+    pub(super) fn was_used(&self) -> bool {
+        self.used.swap(false, Ordering::Relaxed)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(super) async fn resolve(&self, revision: &str, freshness: Freshness) -> Result<Commit, SourceError> {
         if let Some(commit) = Commit::parse(revision) {
+            if freshness == Freshness::Now {
+                self.state().forgive();
+            }
             return Ok(commit);
         }
-        let refs = self.refs(Some(revision), freshness).await?;
+        let refs = self.refs(revision, freshness).await?;
         match refs.resolve(revision) {
             Resolution::Found(commit) => Ok(commit),
             Resolution::Ambiguous => {
@@ -112,90 +116,86 @@ impl Repository {
     }
 
     /// The references, listed anew when they are too old for the caller. Callers that wait for the same listing share it.
-    async fn refs(&self, wanted: Option<&str>, freshness: Freshness) -> Result<Arc<Refs>, SourceError> {
+    async fn refs(&self, revision: &str, freshness: Freshness) -> Result<Arc<Refs>, SourceError> {
         let asked = Instant::now();
-        let mut listing = self.listing.lock().await;
-        let unlisted = wanted.filter(|name| is_unusual(name) && !listing.also.contains(*name)).map(ToOwned::to_owned);
-        if let Some(name) = &unlisted {
-            listing.also.insert(name.clone());
-        } else if let Some(answer) = listing.answer(asked, freshness, self.options.poll_interval + self.options.jitter) {
+        let unusual = is_unusual(revision).then_some(revision);
+        let known = || {
+            let mut state = self.state();
+            if unusual.is_some_and(|name| state.is_unasked(name)) { None } else { state.answer(asked, freshness) }
+        };
+        if let Some(answer) = known() {
             return answer;
         }
-        self.list(&mut listing).await
+        let turn = self.listing.lock().await;
+        // Whoever had the turn before may have asked for this one as well.
+        if let Some(answer) = known() {
+            return answer;
+        }
+        self.list(unusual).await;
+        drop(turn);
+        self.state().answer(asked, freshness).expect("a listing that began after the question answers it")
     }
 
     /// Asks the remote, unless somebody did meanwhile or nobody ever wanted a reference.
-    pub(super) async fn poll(&self) -> Result<(), SourceError> {
-        let mut listing = self.listing.lock().await;
-        if listing.is_due(self.options.poll_interval) { self.list(&mut listing).await.map(drop) } else { Ok(()) }
+    pub(super) async fn poll(&self) {
+        let _turn = self.listing.lock().await;
+        if self.state().is_due(self.options.poll_interval) {
+            self.list(None).await;
+        }
     }
 
-    async fn list(&self, listing: &mut Listing) -> Result<Arc<Refs>, SourceError> {
+    /// Asks the remote and remembers the answer; the caller has the turn.
+    async fn list(&self, wanted: Option<&str>) {
         let began = Instant::now();
-        let also: Vec<String> = listing.also.iter().cloned().collect();
-        let limit = self.options.timeout;
+        let also = self.state().also(wanted);
         self.listings.fetch_add(1, Ordering::Relaxed);
-        match self.with_mirror(move |mirror, _| mirror.list(&also, limit)).await {
-            Ok(refs) => {
-                if *listing.refs != refs {
-                    listing.refs = Arc::new(refs);
-                    // Whoever asked, the other applications of the repository have to hear of it. No listener is no error.
-                    if listing.listed.is_some() {
-                        let _ = self.changes.send(self.address.normalised());
-                    }
-                }
-                listing.listed = Some(began);
-                listing.failure = None;
-                Ok(listing.refs.clone())
-            }
-            Err(error) => {
-                let count = listing.failure.as_ref().map_or(0, |failure| failure.count) + 1;
-                listing.failure = Some(Failure { error: error.clone(), count, until: Instant::now() + backoff(count), began });
-                Err(error)
-            }
+        let result = self.with_mirror(move |mirror, _| mirror.list(&also)).await;
+        if let Err(error) = &result {
+            tracing::warn!(repository = %self.address, %error, "listing the references failed");
         }
+        if self.state().remember(result, began) {
+            // Whoever asked, the other applications of the repository have to hear of it. No listener is no error.
+            let _ = self.changes.send(self.address.normalised());
+        }
+        self.rescheduled.notify_one();
     }
 
-    /// Time until the next poll is due.
-    pub(super) async fn next_poll(&self) -> Duration {
-        let listing = self.listing.lock().await;
-        match &listing.failure {
-            Some(failure) => failure.until.saturating_duration_since(Instant::now()),
-            None => {
-                let wait = self.options.poll_interval + self.options.jitter.mul_f64(rand::random());
-                // A listing that somebody else asked for counts as a poll.
-                let since = listing.listed.map_or(Duration::ZERO, |listed| listed.elapsed());
-                wait.saturating_sub(since).max(Duration::from_millis(50))
-            }
-        }
+    /// Time until the next poll is due; `None` when there is nothing to poll for.
+    pub(super) fn next_poll(&self) -> Option<Duration> {
+        self.state().next_poll(self.options.poll_interval, self.options.jitter.mul_f64(rand::random()))
     }
 
     /// The files of a commit, fetched when they are not there.
     pub(super) async fn tree(&self, commit: &Commit) -> Result<SourceTree, SourceError> {
-        let mut trees = self.trees.lock().await;
-        if let Some(at) = trees.iter().position(|tree| tree.commit() == commit)
-            && let Some(tree) = trees.remove(at)
-            && tree.is_readable()
-        {
-            trees.push_back(tree.clone());
+        if let Some(tree) = self.state().open_tree(commit) {
+            return Ok(tree);
+        }
+        let _turn = self.fetching.lock().await;
+        if let Some(tree) = self.state().open_tree(commit) {
             return Ok(tree);
         }
         let wanted = commit.clone();
-        let limit = self.options.timeout;
-        let tree = self
-            .with_mirror(move |mirror, interrupt| {
-                if let Some(tree) = mirror.find(&wanted)? {
-                    return Ok(tree);
-                }
-                mirror.fetch(&wanted, limit, interrupt)?;
-                mirror.find(&wanted)?.ok_or_else(|| mirror.no_such_commit(&wanted))
-            })
-            .await?;
-        if trees.len() >= OPEN_TREES {
-            trees.pop_front();
-        }
-        trees.push_back(tree.clone());
+        let tree = match self.with_mirror(move |mirror, _| mirror.find(&wanted)).await? {
+            Some(tree) => tree,
+            None => self.fetch(commit).await?,
+        };
+        self.state().keep_tree(tree.clone());
         Ok(tree)
+    }
+
+    async fn fetch(&self, commit: &Commit) -> Result<SourceTree, SourceError> {
+        if let Some(error) = self.state().refuses_fetch(commit) {
+            return Err(error);
+        }
+        let (began, wanted) = (Instant::now(), commit.clone());
+        let fetched = self.with_mirror(move |mirror, interrupt| {
+            mirror.fetch(&wanted, interrupt)?;
+            mirror.find(&wanted)?.ok_or_else(|| mirror.no_such_commit(&wanted))
+        });
+        fetched.await.map_err(|error| {
+            tracing::warn!(repository = %self.address, %commit, %error, "fetching failed");
+            self.state().remember_fetch_failure(commit, error, began)
+        })
     }
 
     /// Runs blocking work on the mirror, for no longer than the time limit.
@@ -221,22 +221,21 @@ impl Repository {
         });
         match tokio::time::timeout(self.options.timeout, running).await {
             Ok(Ok(result)) => result,
-            Ok(Err(join)) => Err(SourceError::CacheFailed { url: self.address.to_string(), problem: join.to_string() }),
+            // The library's text has a number in it that is another one in every try.
+            Ok(Err(_)) => Err(SourceError::CacheFailed {
+                url: self.address.to_string(),
+                problem: "reading or writing it was broken off".into(),
+            }),
             Err(_) => {
                 interrupt.store(true, Ordering::Relaxed);
                 Err(SourceError::Timeout { url: self.address.to_string(), limit: self.options.timeout })
             }
         }
     }
-
-    /// Deletes the mirror; called when nobody uses the repository any more.
-    pub(super) fn forget(&self) {
-        self.mirror.lock().unwrap_or_else(std::sync::PoisonError::into_inner).reset();
-    }
 }
 
 /// Waits for the mirror until the caller gives up.
-fn wait_for<'a>(mirror: &'a std::sync::Mutex<Mirror>, gave_up: &AtomicBool) -> Option<std::sync::MutexGuard<'a, Mirror>> {
+fn wait_for<'a>(mirror: &'a Mutex<Mirror>, gave_up: &AtomicBool) -> Option<MutexGuard<'a, Mirror>> {
     while !gave_up.load(Ordering::Relaxed) {
         match mirror.try_lock() {
             Ok(guard) => return Some(guard),
@@ -247,43 +246,11 @@ fn wait_for<'a>(mirror: &'a std::sync::Mutex<Mirror>, gave_up: &AtomicBool) -> O
     None
 }
 
-impl Listing {
-    fn is_due(&self, interval: Duration) -> bool {
-        match (&self.failure, self.listed) {
-            (Some(failure), _) => failure.until <= Instant::now(),
-            (None, Some(listed)) => listed.elapsed() >= interval,
-            (None, None) => false,
-        }
-    }
-
-    /// What is known, if it is fresh enough; the last failure while its backoff runs.
-    fn answer(&self, asked: Instant, freshness: Freshness, max_age: Duration) -> Option<Result<Arc<Refs>, SourceError>> {
-        let failed_meanwhile = |failure: &&Failure| match freshness {
-            Freshness::Now => failure.began >= asked,
-            Freshness::Polled => failure.until > asked,
-        };
-        if let Some(failure) = self.failure.as_ref().filter(failed_meanwhile) {
-            return Some(Err(failure.error.clone()));
-        }
-        let listed = self.listed?;
-        let fresh = match freshness {
-            Freshness::Now => listed >= asked,
-            Freshness::Polled => asked.saturating_duration_since(listed) <= max_age,
-        };
-        (fresh && self.failure.is_none()).then(|| Ok(self.refs.clone()))
-    }
-}
-
 /// True for a full reference name that the usual listing does not contain.
 fn is_unusual(name: &str) -> bool {
     name.starts_with("refs/")
         && !name.starts_with("refs/heads/")
         && !name.starts_with("refs/tags/")
-        && !name.contains(['*', '?', '[', ' ', ':', '^', '~'])
-}
-
-/// Doubles with every failure; up to a quarter less, so that many repositories of one dead host do not come back together.
-fn backoff(count: u32) -> Duration {
-    let doubled = BACKOFF_MIN.saturating_mul(1 << count.saturating_sub(1).min(10)).min(BACKOFF_MAX);
-    doubled.mul_f64(1.0 - 0.25 * rand::random::<f64>())
+        // A name that Git forbids would make every listing of this repository fail.
+        && is_listable(name)
 }

@@ -1,11 +1,13 @@
 //! Git repositories for tests.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use std::io::{BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
+
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use super::{Commit, Freshness, Options, Repositories, SourceTree};
 
@@ -112,16 +114,37 @@ impl HttpRequest {
     }
 }
 
+/// How a server behaves.
+#[derive(Clone, Default)]
+pub struct Behaviour {
+    /// The value of the header `Authorization` without which it refuses.
+    pub login: Option<&'static str>,
+    /// Speaks TLS.
+    pub tls: Option<Arc<ServerConfig>>,
+    /// Paths that begin with the first go to the second, which may be a whole URL.
+    pub redirect: Option<(&'static str, String)>,
+}
+
 impl GitHttp {
     /// Starts a server; with a login it refuses whoever does not send it.
     pub fn new(root: &Path, login: Option<&'static str>) -> Self {
+        Self::with(root, Behaviour { login, ..Behaviour::default() })
+    }
+
+    pub fn with(root: &Path, behaviour: Behaviour) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let server = Self { address: listener.local_addr().unwrap(), requests: Arc::default() };
         let (requests, root) = (server.requests.clone(), root.to_owned());
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let (requests, root) = (requests.clone(), root.clone());
-                std::thread::spawn(move || serve(stream, &root, login, &requests));
+                let (requests, root, behaviour) = (requests.clone(), root.clone(), behaviour.clone());
+                std::thread::spawn(move || match &behaviour.tls {
+                    None => serve(stream, &root, &behaviour, &requests),
+                    Some(config) => {
+                        let connection = ServerConnection::new(config.clone()).unwrap();
+                        serve(StreamOwned::new(connection, stream), &root, &behaviour, &requests);
+                    }
+                });
             }
         });
         server
@@ -132,17 +155,19 @@ impl GitHttp {
     }
 }
 
-fn serve(stream: TcpStream, root: &PathBuf, login: Option<&str>, requests: &Mutex<Vec<HttpRequest>>) {
-    let mut reader = BufReader::new(stream.try_clone().unwrap());
-    let mut stream = stream;
+fn serve(stream: impl Read + Write, root: &PathBuf, behaviour: &Behaviour, requests: &Mutex<Vec<HttpRequest>>) {
+    let mut reader = BufReader::new(stream);
     while let Some(request) = read_request(&mut reader) {
         requests.lock().unwrap().push(request.clone());
-        let answer = if login.is_some_and(|login| request.header("authorization") != login) {
+        let moved = behaviour.redirect.as_ref().and_then(|(from, to)| Some((request.target.strip_prefix(from)?, to)));
+        let answer = if let Some((rest, to)) = moved {
+            format!("HTTP/1.1 301 Moved Permanently\r\nLocation: {to}{rest}\r\nContent-Length: 0\r\n\r\n").into_bytes()
+        } else if behaviour.login.is_some_and(|login| request.header("authorization") != login) {
             b"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=git\r\nContent-Length: 0\r\n\r\n".to_vec()
         } else {
             backend(&request, root)
         };
-        if stream.write_all(&answer).is_err() {
+        if reader.get_mut().write_all(&answer).and_then(|()| reader.get_mut().flush()).is_err() {
             return;
         }
     }

@@ -120,6 +120,7 @@ async fn repositories_without_users_lose_their_mirror() {
     head(&repositories, &repo).await;
     repositories.retain(&BTreeSet::from([repo.url()]));
     assert_eq!(std::fs::read_dir(cache.path()).unwrap().count(), 1);
+    // The second call without a use in between.
     repositories.retain(&BTreeSet::new());
     let gone = async {
         while std::fs::read_dir(cache.path()).unwrap().count() > 0 {

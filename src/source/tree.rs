@@ -81,9 +81,9 @@ impl SourceTree {
         Self { inner: Arc::new(Inner { store, commit, root, url, damaged, links_checked: OnceLock::new() }) }
     }
 
-    /// False once an object could not be read.
+    /// False once an object could not be read, or when the mirror was made anew or deleted.
     pub(super) fn is_readable(&self) -> bool {
-        !self.inner.damaged.load(Ordering::Relaxed)
+        !self.inner.damaged.load(Ordering::Relaxed) && self.inner.store.path().join("objects").is_dir()
     }
 
     /// The commit whose files these are.
