@@ -44,7 +44,8 @@ impl Kustomize {
                 .ok_or(RenderError::ProgramMissing)?,
         };
         let arguments: &[&str] = if inside_kubectl { &["version", "--client"] } else { &["version"] };
-        let home = tempfile::tempdir().map_err(RenderError::machine)?;
+        // The library's text holds the random name of the folder.
+        let home = tempfile::tempdir().map_err(|error| RenderError::machine(error.kind()))?;
         let limits = Limits { timeout: VERSION_TIMEOUT, max_output_bytes: MAX_STDERR_BYTES };
         let output = run(&program, arguments.iter().map(OsStr::new), home.path(), home.path(), &[], &limits).await?;
         let version = format!("{} {}", if inside_kubectl { "kubectl" } else { "kustomize" }, output.trim());
@@ -75,7 +76,7 @@ impl Kustomize {
         let limits = Limits { timeout: options.timeout, max_output_bytes: options.max_output_bytes };
         run(&self.program, arguments, checkout, home, environment, &limits).await.map_err(|error| match error {
             RenderError::ProgramFailed { problem, .. } => {
-                RenderError::ProgramFailed { program: self.name().into(), problem: complaint(&problem, checkout) }
+                RenderError::ProgramFailed { program: self.name().into(), problem: complaint(&problem, checkout, home) }
             }
             RenderError::ProgramTimeout { limit, .. } => RenderError::ProgramTimeout { program: self.name().into(), limit },
             RenderError::OutputTooLarge { limit_bytes, .. } => {
@@ -87,20 +88,37 @@ impl Kustomize {
 }
 
 /// What a program says, without the paths of our checkout and without its manual.
-fn complaint(stderr: &str, checkout: &Path) -> String {
+fn complaint(stderr: &str, checkout: &Path, home: &Path) -> String {
     let mut text = stderr.to_owned();
-    // macOS and some systems reach the temporary folder through a link, and programs print what is behind it.
-    let real = checkout.canonicalize().unwrap_or_else(|_| checkout.to_owned());
-    for path in [real.as_path(), checkout] {
-        let path = path.display().to_string();
-        text = text.replace(&format!("{path}/"), "").replace(&path, ".");
+    for (folder, shown) in [(checkout, "."), (home, "~")] {
+        // macOS and some systems reach the temporary folder through a link, and programs print what is behind it.
+        let real = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+        for path in [real.as_path(), folder] {
+            let path = path.display().to_string();
+            let inside = if shown == "." { String::new() } else { format!("{shown}/") };
+            text = text.replace(&format!("{path}/"), &inside).replace(&path, shown);
+        }
     }
+    let text = without_random_names(&text);
     let text = text.split("\nUsage:").next().unwrap_or_default().trim();
     let text = text.strip_prefix("Error: ").or_else(|| text.strip_prefix("error: ")).unwrap_or(text);
     match text.char_indices().nth(MAX_COMPLAINT) {
         Some((end, _)) => format!("{}...", &text[..end]),
         None => text.to_owned(),
     }
+}
+
+/// Kustomize puts remote bases into folders named `kustomize-` and a random number.
+fn without_random_names(text: &str) -> String {
+    let mut pieces = text.split("kustomize-");
+    let mut kept = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        kept.push_str("kustomize-");
+        let rest = piece.trim_start_matches(|c: char| c.is_ascii_digit());
+        kept.push_str(if piece.len() - rest.len() >= 6 { "*" } else { &piece[..piece.len() - rest.len()] });
+        kept.push_str(rest);
+    }
+    kept
 }
 
 fn on_path(name: &str) -> Option<PathBuf> {
@@ -229,8 +247,14 @@ mod tests {
     async fn complaints_are_short_and_name_no_temporary_path() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().display().to_string();
-        let text = complaint(&format!("Error: cannot read '{path}/app/x.yaml' in '{path}'\nUsage:\n  a lot"), folder.path());
+        let text = complaint(
+            &format!("Error: cannot read '{path}/app/x.yaml' in '{path}'\nUsage:\n  a lot"),
+            folder.path(),
+            Path::new("/home/of/it"),
+        );
         assert_eq!(text, "cannot read 'app/x.yaml' in '.'");
-        assert!(complaint(&"x".repeat(5000), folder.path()).len() < 2010);
+        let text = complaint("lstat /home/of/it/kustomize-123456789/base: kustomize-v5", folder.path(), Path::new("/home/of/it"));
+        assert_eq!(text, "lstat ~/kustomize-*/base: kustomize-v5");
+        assert!(complaint(&"x".repeat(5000), folder.path(), folder.path()).len() < 2010);
     }
 }

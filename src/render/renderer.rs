@@ -8,6 +8,7 @@ use crate::source::{SourceTree, clean_path};
 
 use super::cache::{Cache, RenderKey};
 use super::environment::Environment;
+use super::failures::Failures;
 use super::{
     AppIdentity, Counters, Input, Options, RenderError, Rendered, Request, SourceType, blocking, detect, directory, kustomize,
     manifests, program, unknown_fields,
@@ -25,6 +26,7 @@ pub struct Renderer {
 pub(super) struct Shared {
     pub(super) options: Options,
     cache: Mutex<Cache>,
+    failures: Mutex<Failures>,
     renders: AtomicU64,
     hits: AtomicU64,
     kustomize: tokio::sync::OnceCell<program::Kustomize>,
@@ -60,6 +62,7 @@ impl Renderer {
             shared: Arc::new(Shared {
                 options,
                 cache,
+                failures: Mutex::default(),
                 renders: AtomicU64::new(0),
                 hits: AtomicU64::new(0),
                 kustomize,
@@ -74,7 +77,7 @@ impl Renderer {
         Counters { renders: self.shared.renders.load(Ordering::Relaxed), cache_hits: self.shared.hits.load(Ordering::Relaxed) }
     }
 
-    /// Renders a source, or answers from memory when nothing it reads has changed.
+    /// Renders a source, or answers from memory when nothing it reads has changed. A failure is repeated for a while as well.
     ///
     /// # Errors
     /// The source is wrong, asks for something that is not supported, or the program that renders it fails.
@@ -87,8 +90,17 @@ impl Renderer {
             self.shared.hits.fetch_add(1, Ordering::Relaxed);
             return Ok(rendered);
         }
+        if let Some(error) = self.failures().get(&key) {
+            return Err(error);
+        }
         self.shared.renders.fetch_add(1, Ordering::Relaxed);
-        let (mut rendered, bytes) = self.run(job).await?;
+        let (mut rendered, bytes) = match self.run(job).await {
+            Ok(done) => done,
+            Err(error) => {
+                self.failures().put(key, &error);
+                return Err(error);
+            }
+        };
         rendered.inputs = inputs;
         rendered.warnings.splice(0..0, warnings);
         let rendered = Arc::new(rendered);
@@ -139,6 +151,10 @@ impl Renderer {
 
     async fn kustomize(&self) -> Result<&program::Kustomize, RenderError> {
         self.shared.kustomize.get_or_try_init(|| program::Kustomize::find(&self.shared.options)).await
+    }
+
+    fn failures(&self) -> std::sync::MutexGuard<'_, Failures> {
+        self.shared.failures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn cache(&self) -> std::sync::MutexGuard<'_, Cache> {

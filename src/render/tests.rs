@@ -202,6 +202,39 @@ async fn options_of_one_app_do_not_reach_another() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_build_that_fails_is_not_run_in_every_reconcile_and_says_the_same() {
+    use std::os::unix::fs::PermissionsExt;
+    let (cache, tools) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (program, runs) = (tools.path().join("kustomize"), tools.path().join("runs"));
+    let script = format!(
+        "#!/bin/sh\n[ $1 = version ] && echo v5 && exit\necho run >> {}\necho \"Error: in $2 and $HOME/kustomize-123$$$$\" >&2; exit 1\n",
+        runs.display()
+    );
+    std::fs::write(&program, script).unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let repo = GitRepo::new();
+    repo.write("app/kustomization.yaml", "resources: [cm.yaml]\n").write("app/cm.yaml", CONFIG_MAP).commit("first");
+    let repositories = repositories(cache.path());
+    let renderer = Renderer::new(Options { kustomize: Some(program), ..Options::default() });
+    let render = async |renderer: &Renderer| {
+        let tree = head(&repositories, &repo).await;
+        let source = source(&format!("repoURL: {}\npath: app\n", repo.url()));
+        renderer.render(Request { source: &source, tree: &tree, app: &app() }).await.unwrap_err().to_string()
+    };
+    let counted = || std::fs::read_to_string(&runs).unwrap().lines().count();
+    let first = render(&renderer).await;
+    assert_eq!(first, "kustomize build failed: in app and ~/kustomize-*");
+    let once = counted();
+    assert_eq!(render(&renderer).await, first);
+    assert_eq!(counted(), once, "the failure is remembered");
+    assert_eq!(render(&Renderer::new(renderer.shared.options.clone())).await, first, "no name in it is random");
+    assert_eq!(counted(), 2 * once);
+    repo.write("app/cm.yaml", &format!("{CONFIG_MAP}data:\n  a: b\n")).commit("other inputs");
+    render(&renderer).await;
+    assert_eq!(counted(), 3 * once);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn kubectl_serves_when_kustomize_is_absent() {
     let cache = tempfile::tempdir().unwrap();
     let repo = GitRepo::new();
