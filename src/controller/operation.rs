@@ -172,10 +172,10 @@ fn decide(
         return plan;
     }
     let tasks = plan::tasks(comparison, policy);
-    if results.is_empty() {
-        if let Some(plan) = plan::validate(&tasks, |task| why_invalid(app, task, &tasks, policy, cx)) {
-            return plan;
-        }
+    if results.is_empty()
+        && let Some(plan) = plan::validate(&tasks, |task| why_invalid(app, task, &tasks, policy, cx))
+    {
+        return plan;
     }
     plan::plan(&tasks, results, |task| if dry_run { HEALTHY } else { standing(task, comparison) })
 }
@@ -224,18 +224,18 @@ fn why_invalid(app: &Application, task: &Task, tasks: &[Task], policy: &Policy, 
             )
         });
     };
-    if let Action::Apply { object, .. } = &task.action {
-        if object.name().is_empty() {
-            return Some(format!("{} has no metadata.name: only hooks may use generateName", key.group_kind()));
-        }
+    if let Action::Apply { object, .. } = &task.action
+        && object.name().is_empty()
+    {
+        return Some(format!("{} has no metadata.name: only hooks may use generateName", key.group_kind()));
     }
     let project = cx.projects.find(|project| project.metadata.name.as_deref() == Some(app.project()))?;
     // The namespace that CreateNamespace=true asks for belongs to the destination, which is permitted already.
     let created = policy.namespace.as_ref().is_some_and(|namespace| namespace.key() == *key);
-    if !created {
-        if let Err(project::Denied(message)) = project::check_kind(&project, &key.group, &key.kind, &key.name, info.namespaced) {
-            return Some(message);
-        }
+    if !created
+        && let Err(project::Denied(message)) = project::check_kind(&project, &key.group, &key.kind, &key.name, info.namespaced)
+    {
+        return Some(message);
     }
     if info.namespaced && key.namespace != app.spec.destination.namespace {
         let mut destination = app.spec.destination.clone();
