@@ -240,9 +240,19 @@ impl KindWatch {
                 Readiness::Ready | Readiness::Loading => Ok(()),
             },
             Ok(Err(_)) => Ok(()),
-            Err(_) => Err(ClusterError::Unavailable {
-                message: format!("listing {} took longer than {} s", self.resource.plural, FIRST_LIST_TIMEOUT.as_secs()),
-            }),
+            Err(_) => {
+                let message = format!("listing {} took longer than {} s", self.resource.plural, FIRST_LIST_TIMEOUT.as_secs());
+                let error = ClusterError::Unavailable { message };
+                // Others need not wait as long for the same answer; a list that arrives after all makes the kind ready.
+                self.readiness.send_if_modified(|state| {
+                    let loading = matches!(state, Readiness::Loading);
+                    if loading {
+                        *state = Readiness::Failed(error.clone());
+                    }
+                    loading
+                });
+                Err(error)
+            }
         }
     }
 
@@ -285,8 +295,12 @@ async fn run(kind: Arc<KindWatch>, api: Api<DynamicObject>, changes: mpsc::Unbou
                 }
             }
             Ok(Event::InitDone) => {
-                let changed = kind.lock().replace(std::mem::take(&mut listing), std::mem::take(&mut names));
-                kind.readiness.send_replace(Readiness::Ready);
+                let mut changed = kind.lock().replace(std::mem::take(&mut listing), std::mem::take(&mut names));
+                let before = kind.readiness.send_replace(Readiness::Ready);
+                if matches!(before, Readiness::Failed(_)) {
+                    // Who was told of the failure has to look again, also when no object of theirs changed.
+                    changed.extend(kind.lock().interested.iter().cloned());
+                }
                 tell(&changes, changed);
             }
             Ok(Event::Apply(object)) => tell(&changes, kind.lock().upsert(LiveObject::new(object, &kind.resource))),
