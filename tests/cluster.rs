@@ -14,6 +14,8 @@ mod control_plane;
 mod crds;
 #[path = "cluster/deploy.rs"]
 mod deploy;
+#[path = "cluster/diff.rs"]
+mod diff;
 #[path = "cluster/git_server.rs"]
 mod git_server;
 #[path = "cluster/install.rs"]
