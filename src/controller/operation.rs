@@ -5,7 +5,6 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde_json::json;
 
 use super::assessment::Assessment;
 use super::context::Context;
@@ -21,7 +20,7 @@ use crate::source::Freshness;
 use crate::sync::execute::Executor;
 use crate::sync::hooks::Role;
 use crate::sync::plan::{self, Action, Plan, Policy, Standing, Task};
-use crate::sync::{Comparison, retry};
+use crate::sync::{Comparison, retry, targets};
 
 /// How long an operation that waits for live state sleeps at most; a change wakes it earlier.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
@@ -260,26 +259,14 @@ async fn namespace_to_create(
     comparison: &Comparison,
     cx: &Context,
 ) -> Result<Option<Object>, String> {
-    let name = &app.spec.destination.namespace;
-    let asked = sync.sync_options.iter().any(|option| option == "CreateNamespace=true");
-    let key = ResourceKey::new("", "Namespace", "", name.clone());
-    if !asked || name.is_empty() || comparison.items.get(&key).is_some_and(|item| item.target.is_some()) {
-        return Ok(None);
-    }
-    let metadata = app.spec.sync_policy.as_ref().and_then(|policy| policy.managed_namespace_metadata.as_ref());
+    let is_target = |key: &ResourceKey| comparison.items.get(key).is_some_and(|item| item.target.is_some());
+    let Some(namespace) = targets::managed_namespace(app, &sync.sync_options, is_target) else { return Ok(None) };
+    let key = namespace.key();
     let failed = |error: crate::cluster::ClusterError| format!("the namespace failed to apply: {}", one_line(&error, &error));
     cx.discovery.ensure([&key.group_kind()]).await.map_err(failed)?;
     let Some(kind) = cx.discovery.known(&key.group_kind()) else { return Ok(None) };
     let exists = cx.writer.get(&kind, &key).await.map_err(failed)?.is_some();
-    if exists && metadata.is_none() {
-        return Ok(None);
-    }
-    let mut namespace = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } });
-    if let Some(metadata) = metadata {
-        namespace["metadata"]["labels"] = json!(metadata.labels);
-        namespace["metadata"]["annotations"] = json!(metadata.annotations);
-    }
-    Ok(Object::from_value(namespace).ok())
+    Ok((!exists || targets::has_namespace_metadata(app)).then_some(namespace))
 }
 
 /// A revision that was resolved once stays for the whole operation.
