@@ -16,6 +16,8 @@ mod controller;
 mod crds;
 #[path = "cluster/deploy.rs"]
 mod deploy;
+#[path = "cluster/diff.rs"]
+mod diff;
 #[path = "cluster/git_server.rs"]
 mod git_server;
 #[path = "cluster/install.rs"]

@@ -5,6 +5,8 @@ use std::error::Error;
 use kube::core::Status;
 
 use super::{Context, Failure};
+use crate::advice::Advice;
+use crate::cluster::ClusterError;
 
 impl Context {
     /// Explains a failed request; `doing` completes "cannot ...", for example `list applications in "argocd"`.
@@ -14,6 +16,19 @@ impl Context {
             kube::Error::Api(status) => refused(status, doing),
             other => self.unreachable(other),
         }
+    }
+
+    /// As [`Context::explain`], for a request that the cluster module made in the user's name.
+    #[must_use]
+    pub fn explain_cluster(&self, error: &ClusterError, doing: &str) -> Failure {
+        let (what, hint) = match error {
+            ClusterError::Forbidden { message } => (format!("cannot {doing}"), Some(ask_for_right(message))),
+            ClusterError::Unavailable { .. } => {
+                (format!("cannot reach {}", self.describe_server()), Some("kubectl cluster-info".to_owned()))
+            }
+            other => (format!("cannot {doing}"), other.hint()),
+        };
+        Failure { hint, ..Failure::new(what).with_cause(error) }
     }
 
     fn unreachable(&self, error: &kube::Error) -> Failure {
@@ -34,10 +49,7 @@ fn refused(status: &Status, doing: &str) -> Failure {
     failure.causes = vec![status.message.clone()];
     match (status.code, status.reason.as_str()) {
         (401, _) => failure.with_hint("the credentials were refused; log in again, or check them with: kubectl auth whoami"),
-        (403, _) => failure.with_hint(match missing_right(&status.message) {
-            Some(right) => format!("ask for this right; check it with: kubectl auth can-i {right}"),
-            None => "ask for this right; check it with: kubectl auth can-i --list -n NAMESPACE".to_owned(),
-        }),
+        (403, _) => failure.with_hint(ask_for_right(&status.message)),
         (404, _)
             if status.message.contains("could not find the requested resource") || status.message.contains("page not found") =>
         {
@@ -46,6 +58,12 @@ fn refused(status: &Status, doing: &str) -> Failure {
         (429, _) => failure.with_hint("the API server is busy; try again later"),
         _ => failure,
     }
+}
+
+/// What to do about a missing right, from the API server's words.
+pub(super) fn ask_for_right(message: &str) -> String {
+    let right = missing_right(message).unwrap_or_else(|| "--list -n NAMESPACE".to_owned());
+    format!("ask for this right; check it with: kubectl auth can-i {right}")
 }
 
 /// The arguments of `kubectl auth can-i` for what a refusal says is missing:

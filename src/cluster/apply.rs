@@ -84,6 +84,21 @@ impl Writer {
         answer.map(|object| object.map(to_object)).map_err(|error| ClusterError::from_kube(&error))
     }
 
+    /// Reads one object in the version that a manifest names, or the preferred one when that version is not served.
+    ///
+    /// # Errors
+    /// When the API server refuses or cannot be reached.
+    pub async fn get_in_version(
+        &self,
+        kind: &KindInfo,
+        key: &ResourceKey,
+        version: &str,
+    ) -> Result<Option<Object>, ClusterError> {
+        let resource = kind.in_version(version).unwrap_or_else(|| kind.preferred());
+        let answer = self.api(resource, &key.namespace).get_opt(&key.name).await;
+        answer.map(|object| object.map(to_object)).map_err(|error| ClusterError::from_kube(&error))
+    }
+
     /// Deletes an object; one that is gone already is fine. With a uid, only that very object is deleted.
     ///
     /// # Errors

@@ -240,9 +240,19 @@ impl KindWatch {
                 Readiness::Ready | Readiness::Loading => Ok(()),
             },
             Ok(Err(_)) => Ok(()),
-            Err(_) => Err(ClusterError::Unavailable {
-                message: format!("listing {} took longer than {} s", self.resource.plural, FIRST_LIST_TIMEOUT.as_secs()),
-            }),
+            Err(_) => {
+                let message = format!("listing {} took longer than {} s", self.resource.plural, FIRST_LIST_TIMEOUT.as_secs());
+                let error = ClusterError::Unavailable { message };
+                // Others need not wait as long for the same answer; a list that arrives after all makes the kind ready.
+                self.readiness.send_if_modified(|state| {
+                    let loading = matches!(state, Readiness::Loading);
+                    if loading {
+                        *state = Readiness::Failed(error.clone());
+                    }
+                    loading
+                });
+                Err(error)
+            }
         }
     }
 
@@ -285,14 +295,19 @@ async fn run(kind: Arc<KindWatch>, api: Api<DynamicObject>, changes: mpsc::Unbou
                 }
             }
             Ok(Event::InitDone) => {
-                let changed = kind.lock().replace(std::mem::take(&mut listing), std::mem::take(&mut names));
-                kind.readiness.send_replace(Readiness::Ready);
+                let mut changed = kind.lock().replace(std::mem::take(&mut listing), std::mem::take(&mut names));
+                let before = kind.readiness.send_replace(Readiness::Ready);
+                if matches!(before, Readiness::Failed(_)) {
+                    // Who was told of the failure has to look again, also when no object of theirs changed.
+                    changed.extend(kind.lock().interested.iter().cloned());
+                }
                 tell(&changes, changed);
             }
             Ok(Event::Apply(object)) => tell(&changes, kind.lock().upsert(LiveObject::new(object, &kind.resource))),
             Ok(Event::Delete(object)) => {
                 let name = (object.namespace().unwrap_or_default(), object.name_any());
-                tell(&changes, kind.lock().remove(&name));
+                let version = object.resource_version().unwrap_or_default();
+                tell(&changes, kind.lock().remove_unless_newer(&name, &version));
             }
             Err(error) => note_failure(&kind, &changes, &error),
         }
@@ -366,7 +381,7 @@ impl KindState {
         let name = name_of(&live);
         self.names.insert(self.hasher.hash_one(&name));
         let previous = self.objects.get(&name).cloned();
-        if previous.as_ref().is_some_and(|previous| is_older(&live, previous)) {
+        if previous.as_ref().is_some_and(|previous| is_version_before(&live.resource_version, &previous.resource_version)) {
             return BTreeSet::new();
         }
         let same = previous.as_ref().is_some_and(|previous| previous.digest == live.digest);
@@ -381,6 +396,14 @@ impl KindState {
             self.objects.remove(&name);
         }
         concerned
+    }
+
+    /// Takes in a deletion. An object that was created anew meanwhile, and answered by a write of ours, stays.
+    fn remove_unless_newer(&mut self, name: &ObjectName, version: &str) -> BTreeSet<String> {
+        if self.objects.get(name).is_some_and(|kept| is_version_before(version, &kept.resource_version)) {
+            return BTreeSet::new();
+        }
+        self.remove(name)
     }
 
     fn remove(&mut self, name: &ObjectName) -> BTreeSet<String> {
@@ -426,10 +449,10 @@ fn name_of(live: &LiveObject) -> ObjectName {
     (live.key.namespace.clone(), live.key.name.clone())
 }
 
-/// True when the event is older than what is kept already. Resource versions of one kind are ordered numbers; where they are
+/// True when an event is older than what is kept already. Resource versions of one kind are ordered numbers; where they are
 /// not, the newest event wins.
-fn is_older(event: &LiveObject, kept: &LiveObject) -> bool {
-    match (event.resource_version.parse::<u64>(), kept.resource_version.parse::<u64>()) {
+fn is_version_before(event: &str, kept: &str) -> bool {
+    match (event.parse::<u64>(), kept.parse::<u64>()) {
         (Ok(event), Ok(kept)) => event < kept,
         _ => false,
     }
@@ -474,6 +497,15 @@ mod tests {
         assert_eq!(state.upsert(live("a", 2, Some("web"), "old")), BTreeSet::new(), "an older event does not count");
         assert_eq!(state.remove(&("n".into(), "a".into())), instances(&["web"]));
         assert!(state.by_instance.is_empty());
+    }
+
+    #[test]
+    fn a_late_deletion_does_not_remove_what_was_created_since() {
+        let mut state = KindState::default();
+        state.upsert(live("a", 9, Some("web"), "new"));
+        assert_eq!(state.remove_unless_newer(&("n".into(), "a".into()), "7"), BTreeSet::new());
+        assert_eq!(state.objects.len(), 1);
+        assert_eq!(state.remove_unless_newer(&("n".into(), "a".into()), "12"), instances(&["web"]));
     }
 
     #[test]

@@ -62,14 +62,15 @@ impl Discovery {
         self.kinds.read().expect("no holder of this lock panics").get(kind).cloned()
     }
 
-    /// Makes sure that every kind of the list that the cluster serves is known; asks the API server only when one is not.
+    /// Makes sure that every kind of the list that the cluster serves is known; asks the API server only when one is not, or
+    /// when it was never asked: an empty list must not leave the kinds unknown of which objects are to be pruned.
     ///
     /// # Errors
     /// When the API server cannot be asked. Kinds that it does not serve are no error: [`Self::known`] says `None`.
     pub async fn ensure<'a>(&self, kinds: impl IntoIterator<Item = &'a GroupKind>) -> Result<(), ClusterError> {
         let missing = {
             let known = self.kinds.read().expect("no holder of this lock panics");
-            kinds.into_iter().any(|kind| !known.contains_key(kind))
+            known.is_empty() || kinds.into_iter().any(|kind| !known.contains_key(kind))
         };
         if missing { self.refresh_at_most_every(SHORTEST_REFRESH).await } else { Ok(()) }
     }

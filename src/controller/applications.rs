@@ -209,6 +209,7 @@ async fn report_unreadable(object: &DynamicObject, message: &str, cx: &Context) 
 /// Tells people and dashboards what a write changed.
 async fn announce(before: &Application, after: &Application, event: Option<(bool, &str, String)>, cx: &Context) {
     if let Some((warning, reason, note)) = event {
+        tracing::info!(app = after.name(), reason, "{note}");
         cx.events.publish(after, warning, reason, &note).await;
     }
     let sync = |app: &Application| status_of(app).sync.map(|sync| sync.status).unwrap_or_default();
@@ -216,7 +217,9 @@ async fn announce(before: &Application, after: &Application, event: Option<(bool
     for (what, old, new) in [("sync", sync(before), sync(after)), ("health", health(before), health(after))] {
         if old != new {
             let from = if old.is_empty() { String::new() } else { format!("{old} ") };
-            cx.events.publish(after, false, "ResourceUpdated", &format!("Updated {what} status: {from}-> {new}")).await;
+            let note = format!("Updated {what} status: {from}-> {new}");
+            tracing::info!(app = after.name(), reason = "ResourceUpdated", "{note}");
+            cx.events.publish(after, false, "ResourceUpdated", &note).await;
         }
     }
     if before.operation.is_some() && after.operation.is_none() {

@@ -5,17 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::assessment::Assessment;
 use super::context::Context;
 use crate::advice::{Advice, one_line};
-use crate::api::application::{ApplicationDestination, ApplicationSource};
+use crate::api::application::ApplicationSource;
 use crate::api::{AppProject, Application};
 use crate::cluster::{self, Verdicts};
 use crate::diff;
-use crate::project::{self, IN_CLUSTER_NAME, IN_CLUSTER_SERVER};
-use crate::render::{AppIdentity, Request};
+use crate::project;
 use crate::resource::tracking::instance_name;
 use crate::resource::{GroupKind, Object, ResourceKey};
-use crate::source::{Commit, Freshness};
+use crate::source::Freshness;
 use crate::sync::comparison::SyncCode;
-use crate::sync::hooks::{self, Role};
+use crate::sync::load::{LoadError, Loader};
 use crate::sync::{Comparison, Item, Targets, targets};
 
 /// Which revisions to look at.
@@ -25,6 +24,20 @@ pub enum Revisions {
     Target(Freshness),
     /// These, by index of the sources; an empty string means the target revision.
     Pinned(Vec<String>),
+}
+
+impl Revisions {
+    /// The revision to look at of one source, and whether the remote has to be asked for it.
+    fn of<'a>(&'a self, index: usize, source: &'a ApplicationSource) -> (&'a str, Freshness) {
+        let target = source.target_revision_or_head();
+        match self {
+            Self::Target(freshness) => (target, *freshness),
+            Self::Pinned(all) => {
+                let pinned = all.get(index).filter(|revision| !revision.is_empty());
+                (pinned.map_or(target, String::as_str), Freshness::Now)
+            }
+        }
+    }
 }
 
 /// Instance name of an Application.
@@ -73,14 +86,14 @@ fn check_spec(app: &Application, found: &mut Assessment, cx: &Context) -> Option
             format!("application '{}' in namespace '{}' is not permitted to use project '{name}'", app.name(), app.namespace());
         found.notice("UnknownError", text);
     }
-    for message in source_problems(app, &found.sources) {
+    for message in project::source_problems(app, &found.sources) {
         found.notice("InvalidSpecError", message);
     }
     let denied: Vec<_> = found.sources.iter().filter_map(|source| project::check_source(&project, source).err()).collect();
     for project::Denied(message) in denied {
         found.notice("InvalidSpecError", message);
     }
-    match resolve_destination(&app.spec.destination) {
+    match project::resolve_destination(&app.spec.destination) {
         Ok(destination) => {
             if let Err(project::Denied(message)) = project::check_destination(&project, &destination) {
                 found.notice("InvalidSpecError", message);
@@ -91,57 +104,15 @@ fn check_spec(app: &Application, found: &mut Assessment, cx: &Context) -> Option
     (found.notices.len() == before).then(|| (*project).clone())
 }
 
-/// Source: Argo CD 3.5 validation (reference section 1.14).
-fn source_problems(app: &Application, sources: &[ApplicationSource]) -> Vec<String> {
-    if sources.is_empty() {
-        return vec!["spec.source.repoURL and either spec.source.path or spec.source.chart are required".into()];
-    }
-    let multi = app.is_multi_source();
-    let mut problems = Vec::new();
-    for (index, source) in sources.iter().enumerate() {
-        let field = if multi { format!("spec.sources[{index}]") } else { "spec.source".to_owned() };
-        let located = !source.path.is_empty() || !source.chart.is_empty() || (multi && !source.ref_name.is_empty());
-        if source.repo_url.is_empty() || !located {
-            let reference = if multi { ", or ref" } else { "" };
-            problems.push(format!("{field}.repoURL and either path or chart{reference} are required"));
-        }
-        if !source.chart.is_empty() && source.target_revision.is_empty() {
-            problems.push(format!("{field}.targetRevision is required if the source is a chart"));
-        }
-    }
-    problems
-}
-
-/// Fills in the other half of a destination, name or server. Only the local cluster is known yet.
-fn resolve_destination(destination: &ApplicationDestination) -> Result<ApplicationDestination, String> {
-    let server = destination.server.trim_end_matches('/');
-    let resolved = |destination: &ApplicationDestination| ApplicationDestination {
-        server: IN_CLUSTER_SERVER.into(),
-        name: IN_CLUSTER_NAME.into(),
-        namespace: destination.namespace.clone(),
-    };
-    match (server, destination.name.as_str()) {
-        ("", "") => {
-            Err("application destination needs a server or a name: set spec.destination.server or spec.destination.name".into())
-        }
-        (server, "") if server == IN_CLUSTER_SERVER => Ok(resolved(destination)),
-        (server, "") => Err(format!(
-            "cluster '{server}' has not been configured: set spec.destination.server to {IN_CLUSTER_SERVER} (other clusters are not supported yet)"
-        )),
-        ("", IN_CLUSTER_NAME) => Ok(resolved(destination)),
-        ("", name) => Err(format!(
-            "unable to find destination server: there are no clusters with this name: {name} (known: {IN_CLUSTER_NAME})"
-        )),
-        (server, name) => Err(format!("application destination can't have both name and server defined: {name} {server}")),
-    }
-}
-
 async fn load_targets(app: &Application, found: &mut Assessment, revisions: &Revisions, cx: &Context) -> Option<Vec<Object>> {
     let mut objects = Vec::new();
     let mut complete = true;
+    let instance = instance_of(app, cx);
+    let loader = Loader { app, instance: &instance, repositories: &cx.repositories, renderer: &cx.renderer };
     for index in 0..found.sources.len() {
         let source = found.sources[index].clone();
-        match load_source(app, &source, index, revisions, cx).await {
+        let (revision, freshness) = revisions.of(index, &source);
+        match loader.load(&source, revision, freshness).await {
             Ok(loaded) => {
                 found.revisions.push(loaded.revision);
                 found.source_types.push(loaded.source_type);
@@ -150,69 +121,15 @@ async fn load_targets(app: &Application, found: &mut Assessment, revisions: &Rev
                 }
                 objects.extend(loaded.objects);
             }
-            Err((revision, message)) => {
+            Err(LoadError { revision, error }) => {
                 complete = false;
                 found.revisions.push(revision);
                 found.source_types.push(String::new());
-                found.notice("ComparisonError", format!("Failed to load target state: {message}"));
+                found.notice("ComparisonError", format!("Failed to load target state: {}", one_line(&error, &error)));
             }
         }
     }
     complete.then_some(objects)
-}
-
-struct Loaded {
-    revision: String,
-    source_type: String,
-    objects: Vec<Object>,
-    warnings: Vec<String>,
-}
-
-/// The error carries the revision as far as it is known.
-async fn load_source(
-    app: &Application,
-    source: &ApplicationSource,
-    index: usize,
-    revisions: &Revisions,
-    cx: &Context,
-) -> Result<Loaded, (String, String)> {
-    if !source.chart.is_empty() || source.repo_url.starts_with("oci://") {
-        return Err((String::new(), "Helm repositories and OCI artifacts are not supported yet: use a Git repository".into()));
-    }
-    let pinned = match revisions {
-        Revisions::Pinned(all) => all.get(index).filter(|revision| !revision.is_empty()),
-        Revisions::Target(_) => None,
-    };
-    let freshness = match revisions {
-        Revisions::Target(freshness) => *freshness,
-        Revisions::Pinned(_) => Freshness::Now,
-    };
-    let wanted = pinned.map_or_else(|| source.target_revision_or_head(), String::as_str);
-    let unresolved = |error: crate::source::SourceError| (String::new(), one_line(&error, &error));
-    let commit = cx.repositories.resolve(&source.repo_url, wanted, freshness).await.map_err(unresolved)?;
-    let revision = commit.to_string();
-    if source.path.is_empty() {
-        return Ok(Loaded { revision, source_type: String::new(), objects: Vec::new(), warnings: Vec::new() });
-    }
-    render(app, source, &commit, cx).await.map_err(|message| (revision, message))
-}
-
-async fn render(app: &Application, source: &ApplicationSource, commit: &Commit, cx: &Context) -> Result<Loaded, String> {
-    let tree = cx.repositories.tree(&source.repo_url, commit).await.map_err(|error| one_line(&error, &error))?;
-    let identity = AppIdentity {
-        app_name: app.name().to_owned(),
-        instance_name: instance_of(app, cx),
-        project: app.project().to_owned(),
-        destination_namespace: app.spec.destination.namespace.clone(),
-    };
-    let request = Request { source, tree: &tree, app: &identity };
-    let rendered = cx.renderer.render(request).await.map_err(|error| one_line(&error, &error))?;
-    Ok(Loaded {
-        revision: commit.to_string(),
-        source_type: rendered.source_type.to_string(),
-        objects: rendered.objects.clone(),
-        warnings: rendered.warnings.clone(),
-    })
 }
 
 /// Loads live state and compares; `None` when something could not be loaded.
@@ -247,16 +164,7 @@ async fn compare(
         if target.is_none() && permitted.is_err() {
             continue;
         }
-        let mut item = Item {
-            key: key.clone(),
-            target: target.cloned(),
-            live: live.cloned(),
-            live_object: if target.is_none() { live.map(|live| live.object()) } else { None },
-            role: Role::Ordinary,
-            code: SyncCode::OutOfSync,
-            applied_by_us: live.is_some_and(|live| live.applied_by_us),
-        };
-        item.role = item.target.as_ref().or(item.live_object.as_ref()).map_or(Role::Ordinary, hooks::role);
+        let mut item = Item::new(key.clone(), target.cloned(), live.cloned());
         if let (Some(target), Some(live)) = (target, live) {
             let Some(info) = kinds.get(&key.group_kind()) else { continue };
             let ignore = diff::rules_for(key, &app.spec.ignore_differences);
@@ -306,37 +214,4 @@ async fn managed_kinds(app: &Application, targets: &Targets, cx: &Context) -> BT
         .filter_map(|kind| cx.discovery.known(&kind).map(|info| (kind, info)))
         .filter(|(_, info)| info.watchable)
         .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn destination(server: &str, name: &str) -> ApplicationDestination {
-        ApplicationDestination { server: server.into(), name: name.into(), namespace: "n".into() }
-    }
-
-    #[test]
-    fn the_local_cluster_is_known_by_server_and_by_name() {
-        for known in [
-            destination("https://kubernetes.default.svc", ""),
-            destination("https://kubernetes.default.svc/", ""),
-            destination("", "in-cluster"),
-        ] {
-            let resolved = resolve_destination(&known);
-            assert_eq!(resolved.map(|one| (one.server, one.name)), Ok((IN_CLUSTER_SERVER.into(), IN_CLUSTER_NAME.into())));
-        }
-    }
-
-    #[test]
-    fn other_destinations_say_what_to_change() {
-        let text = |server: &str, name: &str| resolve_destination(&destination(server, name)).err().unwrap_or_default();
-        assert!(text("", "").contains("spec.destination.server"));
-        assert!(text("https://1.2.3.4", "").contains("cluster 'https://1.2.3.4' has not been configured"));
-        assert!(text("", "prod").contains("there are no clusters with this name: prod"));
-        assert_eq!(
-            text("https://kubernetes.default.svc", "in-cluster"),
-            "application destination can't have both name and server defined: in-cluster https://kubernetes.default.svc"
-        );
-    }
 }

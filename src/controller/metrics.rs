@@ -1,5 +1,6 @@
 //! Numbers for people and alerts. Names that Argo CD has are Argo CD's, so dashboards keep working.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -49,7 +50,9 @@ pub struct Metrics {
     watched_kinds: Gauge,
     live_objects: Gauge,
     live_bytes: Gauge,
-    renders: Gauge,
+    renders: Counter,
+    unseals: Counter,
+    private_key_operations: Counter,
 }
 
 impl Default for Metrics {
@@ -73,7 +76,9 @@ impl Metrics {
             watched_kinds: Gauge::default(),
             live_objects: Gauge::default(),
             live_bytes: Gauge::default(),
-            renders: Gauge::default(),
+            renders: Counter::default(),
+            unseals: Counter::default(),
+            private_key_operations: Counter::default(),
         };
         registry.register("argocd_app_info", "State of the Applications; the value is always 1", metrics.info.clone());
         registry.register("argocd_app_sync", "Finished syncs", metrics.syncs.clone());
@@ -81,7 +86,10 @@ impl Metrics {
         registry.register("gitops_watched_kinds", "Kinds that are watched", metrics.watched_kinds.clone());
         registry.register("gitops_live_objects", "Live objects that are kept", metrics.live_objects.clone());
         registry.register("gitops_live_object_bytes", "Bytes of the live objects that are kept", metrics.live_bytes.clone());
-        registry.register("gitops_renders", "Sources rendered since start, not counting cache hits", metrics.renders.clone());
+        registry.register("gitops_renders", "Sources rendered, not counting cache hits", metrics.renders.clone());
+        registry.register("sealed_secrets_controller_unseal_requests", "SealedSecrets looked at", metrics.unseals.clone());
+        let operations = metrics.private_key_operations.clone();
+        registry.register("gitops_private_key_operations", "Private RSA operations", operations);
         Self { registry: Arc::new(Mutex::new(registry)), ..metrics }
     }
 
@@ -113,13 +121,16 @@ impl Metrics {
         self.reconciles.observe(seconds);
     }
 
-    /// Shows the size of the live cache and the renders so far.
-    pub fn show_sizes(&self, (kinds, objects, bytes): (usize, usize, usize), renders: u64) {
+    /// Shows the size of the live cache, and how often was rendered, opened and decrypted so far.
+    pub fn show_totals(&self, (kinds, objects, bytes): (usize, usize, usize), renders: u64, unseals: u64, decryptions: u64) {
         let number = |value: usize| i64::try_from(value).unwrap_or(i64::MAX);
         self.watched_kinds.set(number(kinds));
         self.live_objects.set(number(objects));
         self.live_bytes.set(number(bytes));
-        self.renders.set(i64::try_from(renders).unwrap_or(i64::MAX));
+        for (counter, total) in [(&self.renders, renders), (&self.unseals, unseals), (&self.private_key_operations, decryptions)]
+        {
+            counter.inner().store(total, Ordering::Relaxed);
+        }
     }
 
     /// All numbers in the Prometheus text format.

@@ -26,6 +26,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures::stream::BoxStream;
@@ -215,11 +216,16 @@ fn text<T, E: std::fmt::Display>(result: Result<T, E>) -> String {
 }
 
 fn pages(cx: &Arc<Context>, sealing: &Arc<sealedsecret::SealingContext>, listed: &Listed) -> http::Pages {
-    let (metrics, listed, keys, sealing) = (Arc::clone(cx), listed.clone(), Arc::clone(sealing), Arc::clone(sealing));
+    let (metrics, listed) = (Arc::clone(cx), listed.clone());
+    let [keys, opened, sealing] = [sealing, sealing, sealing].map(Arc::clone);
     http::Pages {
         ready: Arc::new(move || listed.all() && keys.is_ready()),
         metrics: Arc::new(move || {
-            metrics.metrics.show_sizes(metrics.cache.size(), metrics.renderer.counters().renders);
+            let renders = metrics.renderer.counters().renders;
+            let counters = opened.counters();
+            let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+            let (unseals, decryptions) = (read(&counters.unseals), read(&counters.private_key_operations));
+            metrics.metrics.show_totals(metrics.cache.size(), renders, unseals, decryptions);
             Some(metrics.metrics.text())
         }),
         certificate: Arc::new(move || sealing.certificate()),

@@ -5,7 +5,6 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde_json::json;
 
 use super::assessment::Assessment;
 use super::context::Context;
@@ -21,7 +20,7 @@ use crate::source::Freshness;
 use crate::sync::execute::Executor;
 use crate::sync::hooks::Role;
 use crate::sync::plan::{self, Action, Plan, Policy, Standing, Task};
-use crate::sync::{Comparison, retry};
+use crate::sync::{Comparison, retry, targets};
 
 /// How long an operation that waits for live state sleeps at most; a change wakes it earlier.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
@@ -172,10 +171,10 @@ fn decide(
         return plan;
     }
     let tasks = plan::tasks(comparison, policy);
-    if results.is_empty() {
-        if let Some(plan) = plan::validate(&tasks, |task| why_invalid(app, task, &tasks, policy, cx)) {
-            return plan;
-        }
+    if results.is_empty()
+        && let Some(plan) = plan::validate(&tasks, |task| why_invalid(app, task, &tasks, policy, cx))
+    {
+        return plan;
     }
     plan::plan(&tasks, results, |task| if dry_run { HEALTHY } else { standing(task, comparison) })
 }
@@ -224,18 +223,18 @@ fn why_invalid(app: &Application, task: &Task, tasks: &[Task], policy: &Policy, 
             )
         });
     };
-    if let Action::Apply { object, .. } = &task.action {
-        if object.name().is_empty() {
-            return Some(format!("{} has no metadata.name: only hooks may use generateName", key.group_kind()));
-        }
+    if let Action::Apply { object, .. } = &task.action
+        && object.name().is_empty()
+    {
+        return Some(format!("{} has no metadata.name: only hooks may use generateName", key.group_kind()));
     }
     let project = cx.projects.find(|project| project.metadata.name.as_deref() == Some(app.project()))?;
     // The namespace that CreateNamespace=true asks for belongs to the destination, which is permitted already.
     let created = policy.namespace.as_ref().is_some_and(|namespace| namespace.key() == *key);
-    if !created {
-        if let Err(project::Denied(message)) = project::check_kind(&project, &key.group, &key.kind, &key.name, info.namespaced) {
-            return Some(message);
-        }
+    if !created
+        && let Err(project::Denied(message)) = project::check_kind(&project, &key.group, &key.kind, &key.name, info.namespaced)
+    {
+        return Some(message);
     }
     if info.namespaced && key.namespace != app.spec.destination.namespace {
         let mut destination = app.spec.destination.clone();
@@ -260,26 +259,14 @@ async fn namespace_to_create(
     comparison: &Comparison,
     cx: &Context,
 ) -> Result<Option<Object>, String> {
-    let name = &app.spec.destination.namespace;
-    let asked = sync.sync_options.iter().any(|option| option == "CreateNamespace=true");
-    let key = ResourceKey::new("", "Namespace", "", name.clone());
-    if !asked || name.is_empty() || comparison.items.get(&key).is_some_and(|item| item.target.is_some()) {
-        return Ok(None);
-    }
-    let metadata = app.spec.sync_policy.as_ref().and_then(|policy| policy.managed_namespace_metadata.as_ref());
+    let is_target = |key: &ResourceKey| comparison.items.get(key).is_some_and(|item| item.target.is_some());
+    let Some(namespace) = targets::managed_namespace(app, &sync.sync_options, is_target) else { return Ok(None) };
+    let key = namespace.key();
     let failed = |error: crate::cluster::ClusterError| format!("the namespace failed to apply: {}", one_line(&error, &error));
     cx.discovery.ensure([&key.group_kind()]).await.map_err(failed)?;
     let Some(kind) = cx.discovery.known(&key.group_kind()) else { return Ok(None) };
     let exists = cx.writer.get(&kind, &key).await.map_err(failed)?.is_some();
-    if exists && metadata.is_none() {
-        return Ok(None);
-    }
-    let mut namespace = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } });
-    if let Some(metadata) = metadata {
-        namespace["metadata"]["labels"] = json!(metadata.labels);
-        namespace["metadata"]["annotations"] = json!(metadata.annotations);
-    }
-    Ok(Object::from_value(namespace).ok())
+    Ok((!exists || targets::has_namespace_metadata(app)).then_some(namespace))
 }
 
 /// A revision that was resolved once stays for the whole operation.

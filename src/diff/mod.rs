@@ -10,10 +10,12 @@ mod ignore;
 mod local;
 pub mod mask;
 mod normalise;
+mod overlay;
 pub mod report;
 
 pub use fields::owned_fields;
 pub use ignore::{IgnoreRule, UnsupportedIgnore, rules_for, unsupported};
 pub use local::{Verdict, compare_locally};
 pub use normalise::{normalise_live, normalise_target, predicted_differs};
+pub use overlay::overlay;
 pub use report::{Change, FieldChange, ObjectDiff, object_diff};

@@ -3,11 +3,15 @@
 //! Source: Argo CD 3.5 AppProject checks (reference section 1.14). Roles, sync windows and the other sections are not
 //! judged here yet.
 
+mod spec;
+
 use globset::GlobBuilder;
 
 use crate::api::AppProject;
 use crate::api::application::{ApplicationDestination, ApplicationSource};
 use crate::api::appproject::{AppProjectSpec, KindRestriction};
+
+pub use spec::{resolve_destination, source_problems};
 
 /// URL by which the local cluster is named in manifests.
 pub const IN_CLUSTER_SERVER: &str = "https://kubernetes.default.svc";

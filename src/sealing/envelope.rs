@@ -71,7 +71,7 @@ pub fn seal(key: &PublicKey, label: &Label, session_key: &SessionKey, plaintext:
 
 /// Opens one item. `None` says nothing about the reason on purpose: wrong key, wrong label, damaged and too short look alike.
 ///
-/// Costs one private RSA operation, except when [`may_open`] is false.
+/// Costs one private RSA operation, except when the sealed bytes cannot belong to this key.
 #[must_use]
 pub fn open(key: &PrivateKey, label: &Label, sealed: &[u8]) -> Option<Plaintext> {
     let (wrapped, body) = split(sealed)?;

@@ -52,6 +52,21 @@ pub struct Item {
 }
 
 impl Item {
+    /// Puts target and live state side by side; they count as different until somebody has compared them.
+    #[must_use]
+    pub fn new(key: ResourceKey, target: Option<Object>, live: Option<Arc<LiveObject>>) -> Self {
+        let live_object = if target.is_none() { live.as_ref().map(|live| live.object()) } else { None };
+        Self {
+            key,
+            role: target.as_ref().or(live_object.as_ref()).map_or(Role::Ordinary, hooks::role),
+            code: SyncCode::OutOfSync,
+            applied_by_us: live.as_ref().is_some_and(|live| live.applied_by_us),
+            target,
+            live,
+            live_object,
+        }
+    }
+
     /// True when it counts for the sync status: an ordinary object that is not a foreign copy.
     #[must_use]
     pub fn counts(&self) -> bool {

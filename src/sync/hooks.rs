@@ -73,10 +73,10 @@ pub fn role(object: &Object) -> Role {
     }
     let mut types: Vec<&'static str> = Vec::new();
     for one in elements(helm) {
-        if let Some((_, mapped)) = HELM_TYPES.iter().find(|(name, _)| *name == one) {
-            if !types.contains(mapped) {
-                types.push(mapped);
-            }
+        if let Some((_, mapped)) = HELM_TYPES.iter().find(|(name, _)| *name == one)
+            && !types.contains(mapped)
+        {
+            types.push(mapped);
         }
     }
     if types.is_empty() { Role::Left } else { Role::Hook(types) }

@@ -13,6 +13,7 @@ pub mod automation;
 pub mod comparison;
 pub mod execute;
 pub mod hooks;
+pub mod load;
 pub mod plan;
 pub mod retry;
 pub mod targets;

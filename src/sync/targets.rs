@@ -4,8 +4,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use crate::api::Application;
 use crate::resource::annotations::{INSTALLATION_ID, TRACKING_ID};
 use crate::resource::tracking::TrackingId;
 use crate::resource::{GroupKind, Object, ResourceKey};
@@ -107,9 +108,30 @@ pub fn scopes_of_crds(objects: &[Object]) -> BTreeMap<GroupKind, bool> {
     .collect()
 }
 
+/// The destination's namespace as `CreateNamespace=true` wants it; `None` when nobody asks for it, or it is a target itself.
+#[must_use]
+pub fn managed_namespace(app: &Application, sync_options: &[String], is_target: impl Fn(&ResourceKey) -> bool) -> Option<Object> {
+    let name = &app.spec.destination.namespace;
+    let asked = sync_options.iter().any(|option| option == "CreateNamespace=true");
+    if !asked || name.is_empty() || is_target(&ResourceKey::new("", "Namespace", "", name)) {
+        return None;
+    }
+    let mut namespace = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } });
+    if let Some(metadata) = app.spec.sync_policy.as_ref().and_then(|policy| policy.managed_namespace_metadata.as_ref()) {
+        namespace["metadata"]["labels"] = json!(metadata.labels);
+        namespace["metadata"]["annotations"] = json!(metadata.annotations);
+    }
+    Object::from_value(namespace).ok()
+}
+
+/// True when the namespace has metadata to be kept, so that it is applied although it exists.
+#[must_use]
+pub fn has_namespace_metadata(app: &Application) -> bool {
+    app.spec.sync_policy.as_ref().is_some_and(|policy| policy.managed_namespace_metadata.is_some())
+}
+
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
 
     use super::*;
 

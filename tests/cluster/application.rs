@@ -416,3 +416,30 @@ async fn secret_values_reach_neither_status_nor_events_nor_logs() {
         assert!(!text.contains(MARKER) && !text.contains(encoded), "the value is in the {place}");
     }
 }
+
+#[tokio::test]
+async fn an_empty_source_deletes_nothing_by_itself_also_after_a_restart() {
+    let mut bench = Bench::start().await;
+    let repo = repository(&bench, "emptied");
+    let first = repo.commit("first");
+    bench.create(&bench.app("emptied", repo.url())).await;
+    bench.wait_synced("emptied", &first).await;
+    repo.remove("app/settings.yaml").remove("app/web.yaml").write("app/README.md", "nothing to deploy\n");
+    repo.commit("emptied");
+    let wanted = "auto-sync will wipe out all resources";
+    bench.wait_condition("emptied", "SyncError", wanted).await;
+    bench.controller.restart();
+    bench.controller.wait_ready().await;
+    let refresh = json!({ "metadata": { "annotations": { "argocd.argoproj.io/refresh": "hard" } } });
+    bench.apps().patch("emptied", &PatchParams::default(), &Patch::Merge(refresh)).await.unwrap();
+    eventually("the refresh to be answered", SOON, || async {
+        let app = bench.apps().get("emptied").await.unwrap();
+        let asked = app.metadata.annotations.is_some_and(|all| all.contains_key("argocd.argoproj.io/refresh"));
+        if asked { Err("the annotation is there") } else { Ok(()) }
+    })
+    .await;
+    let status = bench.wait_condition("emptied", "SyncError", wanted).await;
+    assert_eq!(status.sync.unwrap().status, "OutOfSync");
+    assert_eq!(status.resources.iter().filter(|one| one.requires_pruning).count(), 2);
+    assert!(bench.config_maps().get_opt("settings").await.unwrap().is_some());
+}

@@ -17,9 +17,7 @@ use crate::ui::{age, stream};
 /// Writes an age file and notes its date and fingerprint on the key Secrets. Without this program it is restored by
 /// `age -d backup.age | kubectl apply -f -`. Back up again after every new key.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Example:\n  kubectl gitops keys backup --to backup.age --recipient age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"
-)]
+#[command(after_help = "Example (asks for the passphrase):\n  kubectl gitops keys backup --to backup.age --passphrase")]
 pub struct BackupArgs {
     /// File to write, `-` for standard output
     #[arg(long, value_name = "FILE")]

@@ -1,18 +1,23 @@
 //! `diff`: what a sync would change, object by object and field by field.
 
+mod compare;
+mod predict;
+
 use clap::{ArgAction, Args};
 use serde::Serialize;
 
 use crate::cli::output::{Output, Report, print_document};
-use crate::cli::{CommandResult, Context, Exit, Failure};
+use crate::cli::{CommandResult, Context, Exit};
 use crate::ui::diff_view::{self, AppDiff, AppReport};
 use crate::ui::stream;
 
-use super::{App, Selection};
+use self::compare::Comparer;
+use super::Selection;
 
 /// Show what a sync would change, field by field.
 ///
-/// Reads only. Values of Secrets are never shown, only which keys change. Ends with 1 when something differs.
+/// Renders the sources on this machine and asks the API server, by dry-run, what applying them would change. Writes nothing.
+/// Values of Secrets are never shown, only which keys change. Ends with 1 when something differs.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  kubectl gitops diff web")]
 pub struct DiffArgs {
@@ -20,7 +25,7 @@ pub struct DiffArgs {
     selection: Selection,
     /// Commit, tag, branch or version to compare with, instead of the target revision
     #[arg(long, value_name = "REVISION")]
-    pub revision: Option<String>,
+    revision: Option<String>,
     /// Show a unified diff of the YAML, with this many lines around each change
     #[arg(short = 'U', long, value_name = "LINES", num_args = 0..=1, require_equals = true, default_missing_value = "3")]
     unified: Option<usize>,
@@ -46,9 +51,11 @@ struct Body {
 /// # Errors
 /// When a source cannot be rendered or the cluster cannot be asked.
 pub async fn run(args: DiffArgs, cx: &Context) -> CommandResult {
+    let apps = args.selection.read_some(cx).await?;
+    let comparer = Comparer::new(cx).await?;
     let mut diffs = Vec::new();
-    for app in args.selection.read_some(cx).await? {
-        diffs.push(compare(&app, &args, cx).await?);
+    for app in &apps {
+        diffs.push(comparer.compare(app, args.revision.as_deref()).await?);
     }
     let differs = diffs.iter().any(|diff| !diff.objects.is_empty());
     match args.output {
@@ -56,12 +63,21 @@ pub async fn run(args: DiffArgs, cx: &Context) -> CommandResult {
             let apps = diffs.iter().map(diff_view::report).collect();
             print_document(output, &Report::new("DiffReport", !differs, Body { apps }, Vec::new()))?;
         }
-        None => diffs.into_iter().for_each(|diff| stream::out(&args.show(diff))),
+        None => diffs.into_iter().for_each(|diff| args.print(diff)),
     }
     Ok(if differs && args.exit_code { Exit::No } else { Exit::Done })
 }
 
 impl DiffArgs {
+    /// That nothing differs is talk: stdout stays empty, as with `diff`.
+    fn print(&self, diff: AppDiff) {
+        if diff.objects.is_empty() {
+            stream::say(diff_view::human(&diff).trim_end());
+        } else {
+            stream::out(&self.show(diff));
+        }
+    }
+
     fn show(&self, mut diff: AppDiff) -> String {
         if let Some(lines) = self.unified {
             return diff_view::unified(&diff, lines);
@@ -71,12 +87,4 @@ impl DiffArgs {
         }
         diff_view::human(&diff)
     }
-}
-
-/// Renders the source as the controller would, and compares it with the live objects.
-#[expect(clippy::unused_async, reason = "rendering and reading live objects are connected here")]
-async fn compare(app: &App, _args: &DiffArgs, _cx: &Context) -> Result<AppDiff, Failure> {
-    let name = app.name();
-    Err(Failure::new(format!("cannot compare {name}: `diff` does not render sources yet"))
-        .with_hint(format!("which objects are OutOfSync shows: kubectl gitops app get {name}")))
 }

@@ -1,0 +1,272 @@
+//! Compares Applications with the cluster as the controller does, on the user's machine and with the user's rights.
+//!
+//! ```text
+//!  spec ──Loader──> manifests ──prepare──> targets ──┐
+//!                                                    ├─predict──> Comparison ──plan::tasks──> [ObjectDiff]
+//!  status.resources ───────────────────────> live ───┘
+//! ```
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{StreamExt, TryStreamExt, stream as streams};
+
+use super::predict::{Prediction, predict, tell_guesses, unanswered};
+use crate::advice::Advice;
+use crate::api::Application;
+use crate::api::application::SyncOperation;
+use crate::cli::app::{App, revisions};
+use crate::cli::{Context, Failure};
+use crate::cluster::{ClusterError, Discovery, LiveObject, Writer};
+use crate::diff::{self, ObjectDiff, normalise_live, normalise_target, object_diff};
+use crate::project;
+use crate::render::{self, Renderer};
+use crate::resource::tracking::instance_name;
+use crate::resource::{GroupKind, Object, ResourceKey};
+use crate::source::{self, Freshness, Repositories};
+use crate::sync::comparison::SyncCode;
+use crate::sync::hooks::{self, Role};
+use crate::sync::load::Loader;
+use crate::sync::plan::{self, Action};
+use crate::sync::{Comparison, Item, Policy, Targets, targets};
+use crate::ui::diff_view::AppDiff;
+use crate::ui::{problem, stream};
+
+/// Requests to the API server at a time.
+const REQUESTS: usize = 8;
+/// Longer than any run: one look is all a command needs.
+const NO_POLL: Duration = Duration::from_secs(24 * 60 * 60);
+
+type Live = BTreeMap<ResourceKey, Arc<LiveObject>>;
+
+/// Compares Applications; what several of them use is fetched once.
+pub(super) struct Comparer<'a> {
+    cx: &'a Context,
+    repositories: Repositories,
+    renderer: Renderer,
+    discovery: Discovery,
+    writer: Writer,
+    /// Holds clones and checkouts; goes away with this value.
+    _work: tempfile::TempDir,
+}
+
+impl<'a> Comparer<'a> {
+    pub async fn new(cx: &'a Context) -> Result<Self, Failure> {
+        let client = cx.client().await?;
+        let work = tempfile::Builder::new().prefix("kubectl-gitops-").tempdir().map_err(|error| {
+            Failure::new("cannot make a temporary folder").with_cause(&error).with_hint("set TMPDIR to a folder with free space")
+        })?;
+        let git = source::Options::new(work.path().join("git"));
+        let rendering = render::Options { temp_dir: Some(work.path().join("render")), ..render::Options::default() };
+        Ok(Self {
+            cx,
+            repositories: Repositories::new(source::Options { poll_interval: NO_POLL, jitter: Duration::ZERO, ..git }),
+            renderer: Renderer::new(rendering),
+            discovery: Discovery::new(client.clone()),
+            writer: Writer::new(client),
+            _work: work,
+        })
+    }
+
+    /// Says what a sync of an Application would change.
+    pub async fn compare(&self, app: &App, revision: Option<&str>) -> Result<AppDiff, Failure> {
+        check(app, revision)?;
+        let name = app.full_name();
+        let app = &app.app;
+        let instance = instance_name(app.namespace(), app.name(), &self.cx.flags.controller_namespace);
+        let (objects, commits) = self.load(app, &instance, revision).await?;
+        let targets = self.targets(app, &instance, objects).await?;
+        let live = self.live(app, &instance, &targets).await?;
+        let predictions = self.predictions(app, &targets, &live).await?;
+        tell_guesses(predictions.iter());
+        let differing = object_diffs(app, targets, &live, &predictions);
+        let unseen = |(key, diff): &(ResourceKey, Option<ObjectDiff>)| {
+            diff.is_none() && matches!(predictions.get(key), Some(Prediction::Certain(_)))
+        };
+        for (key, _) in differing.iter().filter(|one| unseen(one)) {
+            note(&format!("a sync would also mark {key} as part of {}, and change nothing else in it", app.name()));
+        }
+        Ok(AppDiff {
+            app: name,
+            revision: revisions("", &commits),
+            objects: differing.into_iter().filter_map(|(_, diff)| diff).collect(),
+            prunes: app.automated().is_some_and(|automated| automated.prune),
+        })
+    }
+
+    async fn load(
+        &self,
+        app: &Application,
+        instance: &str,
+        revision: Option<&str>,
+    ) -> Result<(Vec<Object>, Vec<String>), Failure> {
+        let loader = Loader { app, instance, repositories: &self.repositories, renderer: &self.renderer };
+        let (mut objects, mut commits) = (Vec::new(), Vec::new());
+        for source in app.sources() {
+            let revision = revision.unwrap_or_else(|| source.target_revision_or_head());
+            let loaded = loader.load(source, revision, Freshness::Now).await.map_err(|failed| Failure {
+                hint: failed.error.hint(),
+                ..Failure::new(format!("cannot render the source of {}", app.name())).with_cause(&failed.error)
+            })?;
+            loaded.warnings.iter().for_each(|warning| note(warning));
+            objects.extend(loaded.objects);
+            commits.push(loaded.revision);
+        }
+        Ok((objects, commits))
+    }
+
+    async fn targets(&self, app: &Application, instance: &str, objects: Vec<Object>) -> Result<Targets, Failure> {
+        let mut kinds: BTreeSet<GroupKind> = objects.iter().map(Object::group_kind).collect();
+        kinds.extend(former_keys(app).map(|key| key.group_kind()));
+        kinds.insert(GroupKind::new("", "Namespace"));
+        self.discovery
+            .ensure(&kinds)
+            .await
+            .map_err(|error| self.cx.explain_cluster(&error, "look up the kinds of the cluster"))?;
+        let declared = targets::scopes_of_crds(&objects);
+        let scope = |kind: &GroupKind| self.discovery.known(kind).map(|info| info.namespaced);
+        let mut targets = targets::prepare(objects, instance, &app.spec.destination.namespace, scope);
+        targets.notices.iter().for_each(|(_, text)| note(text));
+        for ignored in diff::unsupported(&app.spec.ignore_differences) {
+            note(&format!("{} has no effect yet", ignored.field));
+        }
+        for kind in targets.kinds().iter().filter(|kind| scope(kind).is_none() && !declared.contains_key(kind)) {
+            note(&format!("kind {kind} is not installed in the cluster"));
+        }
+        if let Some(namespace) = self.namespace(app, &targets).await? {
+            targets.objects.insert(namespace.key(), namespace);
+        }
+        Ok(targets)
+    }
+
+    /// The namespace that a sync would create or bring its metadata to.
+    async fn namespace(&self, app: &Application, targets: &Targets) -> Result<Option<Object>, Failure> {
+        let is_target = |key: &ResourceKey| targets.objects.contains_key(key);
+        let Some(namespace) = targets::managed_namespace(app, sync_options(app), is_target) else { return Ok(None) };
+        if targets::has_namespace_metadata(app) {
+            return Ok(Some(namespace));
+        }
+        match self.get(&namespace.key(), "").await {
+            Ok(None) => Ok(Some(namespace)),
+            // Who may not look at namespaces has been given one.
+            Ok(Some(_)) | Err(ClusterError::Forbidden { .. }) => Ok(None),
+            Err(error) => Err(unanswered(self.cx, &namespace.key(), &error)),
+        }
+    }
+
+    /// The live objects of the targets, and those that the Application managed before.
+    async fn live(&self, app: &Application, instance: &str, targets: &Targets) -> Result<Live, Failure> {
+        let wanted = targets.objects.iter().map(|(key, target)| (key.clone(), target.version().to_owned()));
+        let former = former_keys(app).filter(|key| !targets.objects.contains_key(key)).map(|key| (key, String::new()));
+        let all: Vec<(ResourceKey, String)> = wanted.chain(former).collect();
+        let reads = streams::iter(all).map(|(key, version)| async move {
+            let found = self.get(&key, &version).await.map_err(|error| unanswered(self.cx, &key, &error))?;
+            Ok::<_, Failure>(found.map(|object| (key, Arc::new(LiveObject::from_object(object)))))
+        });
+        let found: Vec<_> = reads.buffered(REQUESTS).try_collect().await?;
+        let is_ours =
+            |key: &ResourceKey, live: &LiveObject| targets.objects.contains_key(key) || live.instance() == Some(instance);
+        Ok(found.into_iter().flatten().filter(|(key, live)| is_ours(key, live)).collect())
+    }
+
+    async fn get(&self, key: &ResourceKey, version: &str) -> Result<Option<Object>, ClusterError> {
+        match self.discovery.known(&key.group_kind()) {
+            Some(kind) => self.writer.get_in_version(&kind, key, version).await,
+            None => Ok(None),
+        }
+    }
+
+    async fn predictions(
+        &self,
+        app: &Application,
+        targets: &Targets,
+        live: &Live,
+    ) -> Result<BTreeMap<ResourceKey, Prediction>, Failure> {
+        let pairs = targets
+            .objects
+            .iter()
+            .filter(|(_, target)| hooks::role(target) == Role::Ordinary)
+            .filter_map(|(key, target)| Some((key, target, live.get(key)?, self.discovery.known(&key.group_kind())?)));
+        let pairs: Vec<_> = pairs.collect();
+        let asked = streams::iter(pairs).map(|(key, target, live, kind)| async move {
+            let ignore = diff::rules_for(key, &app.spec.ignore_differences);
+            let prediction = predict(&self.writer, &kind, target, live, &ignore).await;
+            prediction.map(|prediction| (key.clone(), prediction)).map_err(|error| unanswered(self.cx, key, &error))
+        });
+        asked.buffered(REQUESTS).try_collect().await
+    }
+}
+
+/// Checks what can be checked without fetching anything.
+fn check(app: &App, revision: Option<&str>) -> Result<(), Failure> {
+    let name = app.name();
+    if let Some(reason) = &app.unreadable {
+        return Err(Failure::new(format!("cannot compare {name}: {reason}")));
+    }
+    let app = &app.app;
+    if revision.is_some() && app.is_multi_source() {
+        return Err(Failure::new(format!("{name} has several sources; one --revision cannot name a revision of each"))
+            .with_hint("set spec.sources[].targetRevision"));
+    }
+    let sources: Vec<_> = app.sources().into_iter().cloned().collect();
+    let destination = project::resolve_destination(&app.spec.destination).err();
+    match project::source_problems(app, &sources).into_iter().chain(destination).next() {
+        Some(problem) => Err(Failure::new(format!("cannot compare {name}: {problem}"))),
+        None => Ok(()),
+    }
+}
+
+fn note(text: &str) {
+    stream::say(&problem::note(text, None));
+}
+
+fn sync_options(app: &Application) -> &[String] {
+    app.spec.sync_policy.as_ref().map(|policy| policy.sync_options.as_slice()).unwrap_or_default()
+}
+
+/// What the Application managed when the controller last looked.
+fn former_keys(app: &Application) -> impl Iterator<Item = ResourceKey> {
+    let resources = app.status.iter().flat_map(|status| &status.resources);
+    resources.map(|one| ResourceKey::new(&one.group, &one.kind, &one.namespace, &one.name))
+}
+
+/// Asks the plan of a sync with prune what it would do, in its order; `None` for an object in which a reader would see no
+/// difference. Pure.
+fn object_diffs(
+    app: &Application,
+    targets: Targets,
+    live: &Live,
+    predictions: &BTreeMap<ResourceKey, Prediction>,
+) -> Vec<(ResourceKey, Option<ObjectDiff>)> {
+    let mut pairs: BTreeMap<ResourceKey, Option<Object>> =
+        targets.objects.into_iter().map(|(key, target)| (key, Some(target))).collect();
+    live.keys().for_each(|key| {
+        pairs.entry(key.clone()).or_default();
+    });
+    let item = |(key, target): (ResourceKey, Option<Object>)| {
+        let mut item = Item::new(key.clone(), target, live.get(&key).cloned());
+        if matches!(predictions.get(&key), Some(Prediction::Same)) {
+            item.code = SyncCode::Synced;
+        }
+        (key, item)
+    };
+    let comparison = Comparison { items: pairs.into_iter().map(item).collect() };
+    let sync = SyncOperation { prune: true, sync_options: sync_options(app).to_vec(), ..SyncOperation::default() };
+    let policy = Policy { out_of_sync_only: true, ..Policy::of(&sync) };
+    let differing = |task: plan::Task| {
+        let ignore = diff::rules_for(&task.key, &app.spec.ignore_differences);
+        let before = live.get(&task.key).map(|live| normalise_live(&live.object(), &ignore));
+        let after = match &task.action {
+            Action::Apply { object, .. } => Some(match predictions.get(&task.key).and_then(Prediction::object) {
+                Some(predicted) => normalise_live(predicted, &ignore),
+                None => normalise_target(object),
+            }),
+            Action::Prune { .. } => None,
+            Action::Keep { .. } => return None,
+        };
+        let diff = object_diff(&task.key, before.as_ref(), after.as_ref());
+        Some((task.key, diff))
+    };
+    plan::tasks(&comparison, &policy).into_iter().filter_map(differing).collect()
+}

@@ -1,0 +1,89 @@
+//! Fetches and renders one source of an Application.
+
+use crate::api::Application;
+use crate::api::application::ApplicationSource;
+use crate::render::{AppIdentity, RenderError, Renderer, Request};
+use crate::resource::Object;
+use crate::source::{Freshness, Repositories};
+
+/// What the sources of one Application are loaded with.
+#[derive(Debug, Clone, Copy)]
+pub struct Loader<'a> {
+    /// The Application.
+    pub app: &'a Application,
+    /// Its instance name.
+    pub instance: &'a str,
+    /// Where commits come from.
+    pub repositories: &'a Repositories,
+    /// Turns them into manifests.
+    pub renderer: &'a Renderer,
+}
+
+/// What one source says at one commit.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// The commit.
+    pub revision: String,
+    /// Kind of the source (`Directory`, `Kustomize`, ...); empty where it gives no manifests.
+    pub source_type: String,
+    /// The manifests.
+    pub objects: Vec<Object>,
+    /// What has no effect.
+    pub warnings: Vec<String>,
+}
+
+/// Why a source gave no manifests.
+#[derive(Debug, Clone)]
+pub struct LoadError {
+    /// The commit, as far as it was found.
+    pub revision: String,
+    /// What went wrong.
+    pub error: RenderError,
+}
+
+impl Loader<'_> {
+    /// Finds the commit that a revision of the source means, fetches it and renders the source.
+    ///
+    /// # Errors
+    /// When the source cannot be fetched or rendered. Its advice says whether trying again helps.
+    pub async fn load(&self, source: &ApplicationSource, revision: &str, freshness: Freshness) -> Result<Loaded, LoadError> {
+        let unresolved = |error: RenderError| LoadError { revision: String::new(), error };
+        if let Some(what) = not_git(source) {
+            return Err(unresolved(RenderError::NotSupportedYet { what, instead: "use a Git repository".into() }));
+        }
+        let resolved = self.repositories.resolve(&source.repo_url, revision, freshness).await;
+        let commit = resolved.map_err(|error| unresolved(error.into()))?;
+        let revision = commit.to_string();
+        // A source that others only refer to has no manifests of its own.
+        if source.path.is_empty() {
+            return Ok(Loaded { revision, source_type: String::new(), objects: Vec::new(), warnings: Vec::new() });
+        }
+        let failed = |error: RenderError| LoadError { revision: commit.to_string(), error };
+        let tree = self.repositories.tree(&source.repo_url, &commit).await.map_err(|error| failed(error.into()))?;
+        let identity = self.identity();
+        let request = Request { source, tree: &tree, app: &identity };
+        let rendered = self.renderer.render(request).await.map_err(failed)?;
+        Ok(Loaded {
+            revision,
+            source_type: rendered.source_type.to_string(),
+            objects: rendered.objects.clone(),
+            warnings: rendered.warnings.clone(),
+        })
+    }
+
+    fn identity(&self) -> AppIdentity {
+        AppIdentity {
+            app_name: self.app.name().to_owned(),
+            instance_name: self.instance.to_owned(),
+            project: self.app.project().to_owned(),
+            destination_namespace: self.app.spec.destination.namespace.clone(),
+        }
+    }
+}
+
+fn not_git(source: &ApplicationSource) -> Option<String> {
+    if !source.chart.is_empty() {
+        return Some(format!("a chart from a Helm repository (spec.source.chart `{}`)", source.chart));
+    }
+    source.repo_url.starts_with("oci://").then(|| "an OCI artifact (spec.source.repoURL `oci://...`)".into())
+}
