@@ -11,6 +11,7 @@ mod local;
 pub mod mask;
 mod normalise;
 mod overlay;
+mod redact;
 pub mod report;
 
 pub use fields::owned_fields;
@@ -18,4 +19,5 @@ pub use ignore::{IgnoreRule, UnsupportedIgnore, rules_for, unsupported};
 pub use local::{Verdict, compare_locally};
 pub use normalise::{normalise_live, normalise_target, predicted_differs};
 pub use overlay::overlay;
+pub use redact::redact;
 pub use report::{Change, FieldChange, ObjectDiff, object_diff};
