@@ -9,7 +9,7 @@ export CARGO_TARGET_DIR
 
 control_plane := $(CARGO_TARGET_DIR)/debug/examples/control-plane
 
-.PHONY: help tools build test lint generate cluster cluster-down demo
+.PHONY: help tools build test lint generate cluster cluster-down demo bench
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,3 +37,7 @@ cluster-down: build ## Stop it
 
 demo: tools build ## Show the main tasks on a local control plane (DEMO_ONCE=1 ends by itself)
 	@$(CARGO_TARGET_DIR)/debug/examples/demo
+
+bench: tools build ## Measure the release build; figures on stdout as JSON lines (GITOPS_BENCH_SECONDS=180 of nothing changing)
+	cargo build --locked --release --bins
+	@cargo bench --locked --quiet --profile dev --bench steady_state

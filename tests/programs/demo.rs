@@ -28,19 +28,18 @@ fn main() -> ExitCode {
     // A panic of the test support is caught by the narrator, which prints it with the step it belongs to.
     std::panic::set_hook(Box::new(|_| {}));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime can be built");
-    let code = runtime.block_on(async {
-        tokio::select! {
-            code = tell() => code,
-            () = interrupted() => ExitCode::from(130),
-        }
-    });
+    let code = runtime.block_on(perform());
     stream::say("demo: stopping everything");
     code
 }
 
-async fn tell() -> ExitCode {
+async fn perform() -> ExitCode {
     let mut narrator = Narrator::new();
-    match story::tell(&mut narrator).await {
+    let told = tokio::select! {
+        told = story::tell(&mut narrator) => told,
+        () = interrupted() => return ExitCode::from(130),
+    };
+    match told {
         Ok(world) => {
             narrator.summary();
             if std::env::var_os("DEMO_ONCE").is_none_or(|value| value.is_empty() || value == "0") {

@@ -16,6 +16,8 @@ pub struct AuditEntry {
     pub user: String,
     /// `get`, `list`, `watch`, `create`, `update`, `patch`, `delete`, `deletecollection`, or an HTTP method for other paths.
     pub verb: String,
+    /// `ResponseStarted` for the begin of a long-running request, else `ResponseComplete` or `Panic`.
+    pub stage: String,
     /// API group, empty for the core group.
     pub group: String,
     /// Plural name of the kind.
@@ -99,6 +101,7 @@ struct Event {
     #[serde(rename = "requestURI")]
     request_uri: String,
     verb: String,
+    stage: String,
     user: User,
     #[serde(default)]
     object_ref: ObjectRef,
@@ -134,6 +137,7 @@ fn parse(line: &str) -> Option<AuditEntry> {
     Some(AuditEntry {
         user: event.user.username,
         verb: event.verb,
+        stage: event.stage,
         group: api_group,
         resource,
         subresource,

@@ -1,6 +1,6 @@
 //! Our controller as a process, under its own ServiceAccount, as in a cluster.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -23,6 +23,7 @@ static TURN: Mutex<()> = Mutex::const_new(());
 #[derive(Debug)]
 pub struct ControllerProcess {
     process: Process,
+    program: PathBuf,
     args: Vec<String>,
     address: String,
     folder: TempDir,
@@ -40,6 +41,16 @@ impl ControllerProcess {
 
     /// As [`start`](Self::start), beside a controller that runs already.
     pub async fn start_another(cluster: &Cluster, namespace: &str, extra_args: &[&str]) -> Self {
+        Self::launch(program("gitops-controller"), cluster, namespace, extra_args).await
+    }
+
+    /// As [`start`](Self::start), with another build of the controller.
+    pub async fn start_program(program: PathBuf, cluster: &Cluster, namespace: &str) -> Self {
+        let turn = TURN.lock().await;
+        Self { _turn: Some(turn), ..Self::launch(program, cluster, namespace, &[]).await }
+    }
+
+    async fn launch(program: PathBuf, cluster: &Cluster, namespace: &str, extra_args: &[&str]) -> Self {
         install(cluster, namespace).await;
         let kubeconfig = cluster.kubeconfig_for_service_account(namespace, SERVICE_ACCOUNT).await;
         let folder = TempDir::with_prefix("gitops-controller-").expect("a temporary folder can be made");
@@ -51,14 +62,14 @@ impl ControllerProcess {
             format!("--cache-dir={}", folder.path().join("cache").display()),
         ];
         args.extend(extra_args.iter().map(|arg| (*arg).to_owned()));
-        let process = spawn(&args, &folder);
-        Self { process, args, address, folder, _turn: None }
+        let process = spawn(&program, &args, &folder);
+        Self { process, program, args, address, folder, _turn: None }
     }
 
     /// Kills the controller if it still runs, and starts it again with the same arguments and caches.
     pub fn restart(&mut self) {
         self.process.kill_9();
-        self.process = spawn(&self.args, &self.folder);
+        self.process = spawn(&self.program, &self.args, &self.folder);
     }
 
     /// Waits until `/readyz` answers 200.
@@ -97,8 +108,8 @@ impl ControllerProcess {
     }
 }
 
-fn spawn(args: &[String], folder: &TempDir) -> Process {
-    let mut command = Command::new(program("gitops-controller"));
+fn spawn(program: &Path, args: &[String], folder: &TempDir) -> Process {
+    let mut command = Command::new(program);
     // As in the image: the pinned kustomize is found first.
     let path = std::env::var("PATH").unwrap_or_default();
     command.args(args).env("PATH", format!("{}:{path}", tools().bin().display()));
@@ -114,9 +125,24 @@ fn log_path(folder: &TempDir) -> PathBuf {
 /// # Panics
 /// When it has not been built.
 pub fn program(name: &str) -> PathBuf {
+    built(&profile().join(name), "cargo build --bins --examples")
+}
+
+/// The path of one of our own programs as it is shipped: optimised.
+///
+/// # Panics
+/// When it has not been built.
+pub fn release_program(name: &str) -> PathBuf {
+    built(&profile().with_file_name("release").join(name), "cargo build --release --bins")
+}
+
+fn built(path: &Path, how: &str) -> PathBuf {
+    assert!(path.is_file(), "{} has not been built; hint: run `{how}`", path.display());
+    path.to_owned()
+}
+
+/// The folder of the profile that this program was built with.
+fn profile() -> PathBuf {
     let current = std::env::current_exe().expect("the path of this program is known");
-    let folder = current.ancestors().nth(2).expect("cargo puts tests and examples below the profile's folder");
-    let path = folder.join(name);
-    assert!(path.is_file(), "{} has not been built; hint: run `cargo build --bins --examples`", path.display());
-    path
+    current.ancestors().nth(2).expect("cargo puts tests and examples below the profile's folder").to_owned()
 }

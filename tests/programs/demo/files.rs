@@ -6,12 +6,18 @@ pub const OVERLAY: &str = "apps/payment-service/overlays/prod";
 pub const SEALED: &str = "apps/payment-service/overlays/prod/credentials.sealed.yaml";
 /// The base's Deployment.
 pub const DEPLOYMENT: &str = "apps/payment-service/base/deployment.yaml";
+/// What the overlay is made of.
+pub const KUSTOMIZATION: &str = "apps/payment-service/overlays/prod/kustomization.yaml";
+/// An object that a later commit removes.
+pub const BANNER: &str = "apps/payment-service/overlays/prod/sale-banner.yaml";
 /// The namespace the overlay deploys to.
 pub const NAMESPACE: &str = "payment-backend";
 /// The Deployment's name after the overlay's prefix.
 pub const WORKLOAD: &str = "prod-payment-service";
 /// The Secret's name after the overlay's prefix.
 pub const SECRET: &str = "prod-payment-credentials";
+/// The name of [`BANNER`]'s ConfigMap after the overlay's prefix.
+pub const BANNER_NAME: &str = "prod-sale-banner";
 /// The Application's name.
 pub const APPLICATION: &str = "payment-service-prod";
 
@@ -44,7 +50,22 @@ spec:
 ",
     ),
     (
-        "apps/payment-service/overlays/prod/kustomization.yaml",
+        BANNER,
+        "\
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: sale-banner
+data:
+  text: Ends on Sunday.
+",
+    ),
+];
+
+/// The overlay, with or without the object that a later commit removes.
+pub fn kustomization(with_banner: bool) -> String {
+    let banner = if with_banner { "  - sale-banner.yaml\n" } else { "" };
+    format!(
         "\
 apiVersion: kustomize.config.k8s.io/v1beta1
 kind: Kustomization
@@ -53,9 +74,9 @@ namePrefix: prod-
 resources:
   - ../../base
   - credentials.sealed.yaml
-",
-    ),
-];
+{banner}"
+    )
+}
 
 /// The Deployment with a number of replicas. It names the Secret as the cluster will know it: Kustomize does not know that a
 /// SealedSecret becomes a Secret, so it renames the one and leaves references to the other alone.

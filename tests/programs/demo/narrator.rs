@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use kubectl_gitops::ui::stream;
@@ -14,17 +14,26 @@ pub struct Failed {
     why: String,
 }
 
+/// A main task that held.
+#[derive(Debug)]
+struct Task {
+    name: &'static str,
+    took: Duration,
+    seen: String,
+}
+
 /// The one who tells the story.
 #[derive(Debug)]
 pub struct Narrator {
     begun: Instant,
     steps: usize,
+    tasks: Vec<Task>,
 }
 
 impl Narrator {
     /// Starts the clock.
     pub fn new() -> Self {
-        Self { begun: Instant::now(), steps: 0 }
+        Self { begun: Instant::now(), steps: 0, tasks: Vec::new() }
     }
 
     /// Does one step. It gives back a value for later steps and one line about what was seen.
@@ -36,17 +45,45 @@ impl Narrator {
         step: &'static str,
         doing: impl Future<Output = Result<(T, String), String>>,
     ) -> Result<T, Failed> {
+        self.timed(step, doing).await.map(|(value, _, _)| value)
+    }
+
+    /// As [`step`](Self::step), for one of the main tasks: the summary names it.
+    ///
+    /// # Errors
+    /// As `step`.
+    pub async fn task(
+        &mut self,
+        name: &'static str,
+        step: &'static str,
+        doing: impl Future<Output = Result<((), String), String>>,
+    ) -> Result<(), Failed> {
+        let ((), took, seen) = self.timed(step, doing).await?;
+        self.tasks.push(Task { name, took, seen });
+        Ok(())
+    }
+
+    async fn timed<T>(
+        &mut self,
+        step: &'static str,
+        doing: impl Future<Output = Result<(T, String), String>>,
+    ) -> Result<(T, Duration, String), Failed> {
         let begun = Instant::now();
         let done = AssertUnwindSafe(doing).catch_unwind().await.unwrap_or_else(|panic| Err(message(&*panic)));
         let (value, seen) = done.map_err(|why| Failed { step, why })?;
+        let took = begun.elapsed();
         self.steps += 1;
-        stream::out(&format!("✔ {:>2}  {step:<46} {:>6.1} s  {seen}\n", self.steps, begun.elapsed().as_secs_f32()));
-        Ok(value)
+        stream::out(&format!("✔ {:>2}  {step:<46} {:>6.1} s  {seen}\n", self.steps, took.as_secs_f32()));
+        Ok((value, took, seen))
     }
 
-    /// Says that everything held.
+    /// Says that everything held, and what that was.
     pub fn summary(&self) {
-        stream::out(&format!("demo: all {} steps held, {:.0} s\n", self.steps, self.begun.elapsed().as_secs_f32()));
+        stream::out(&format!("\ndemo: all {} steps held, {:.0} s\n", self.steps, self.begun.elapsed().as_secs_f32()));
+        for Task { name, took, seen } in &self.tasks {
+            stream::out(&format!("  {name:<15} {:>5.1} s  {seen}\n", took.as_secs_f32()));
+        }
+        stream::out("  Changes in Git include up to 2 s until the next poll; a forge is polled every 2 minutes by default.\n");
     }
 
     /// Says what did not.

@@ -9,12 +9,15 @@ use kube::api::{ObjectMeta, PostParams};
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::files::{APPLICATION, DEPLOYMENT, FIXED, NAMESPACE, SEALED, SECRET, WORKLOAD, application, deployment, secret};
+use crate::files::{
+    APPLICATION, BANNER, BANNER_NAME, DEPLOYMENT, FIXED, KUSTOMIZATION, NAMESPACE, SEALED, SECRET, WORKLOAD, application,
+    deployment, kustomization, secret,
+};
 use crate::narrator::{Failed, Narrator, show};
 use crate::support::install::{self, SERVICE_ACCOUNT, apply};
 use crate::support::plane::Plane;
 use crate::support::{ControllerProcess, GitServer};
-use crate::world::World;
+use crate::world::{Object, World};
 
 /// The control namespace.
 const CONTROL: &str = "argocd";
@@ -22,9 +25,10 @@ const CONTROL: &str = "argocd";
 /// How long the last step watches the controller do nothing.
 const QUIET: Duration = Duration::from_secs(5);
 
-const APP: (&str, &str, &str, &str) = ("argoproj.io/v1alpha1", "Application", CONTROL, APPLICATION);
-const DEPLOYED: (&str, &str, &str, &str) = ("apps/v1", "Deployment", NAMESPACE, WORKLOAD);
-const OPENED: (&str, &str, &str, &str) = ("v1", "Secret", NAMESPACE, SECRET);
+const APP: Object = ("argoproj.io/v1alpha1", "Application", CONTROL, APPLICATION);
+const DEPLOYED: Object = ("apps/v1", "Deployment", NAMESPACE, WORKLOAD);
+const PRUNED: Object = ("v1", "ConfigMap", NAMESPACE, BANNER_NAME);
+const OPENED: Object = ("v1", "Secret", NAMESPACE, SECRET);
 
 /// Goes through all steps.
 ///
@@ -34,13 +38,14 @@ pub async fn tell(narrator: &mut Narrator) -> Result<World, Failed> {
     let world = set_up(narrator).await?;
     let password = format!("{:032x}", rand::random::<u128>());
     narrator.step("seal a production secret", seal(&world, &password)).await?;
-    narrator.step("commit and apply the Application", deploy(&world)).await?;
-    narrator.step("the secret is open in the cluster, not in Git", opened(&world, &password)).await?;
-    narrator.step("a commit rolls out", commit(&world)).await?;
-    narrator.step("drift is healed", drift(&world)).await?;
-    narrator.step("a deleted Secret comes back", lost_secret(&world, &password)).await?;
-    narrator.step("back up the sealing keys and prove it", backup(&world, &password)).await?;
-    narrator.step("steady state asks for nothing", quiet(&world)).await?;
+    narrator.task("first sync", "commit and apply the Application", deploy(&world)).await?;
+    narrator.step("the secret is in the cluster, and not in Git", opened(&world, &password)).await?;
+    narrator.task("commit to live", "a commit rolls out", commit(&world)).await?;
+    narrator.task("drift healed", "a change by hand is undone", drift(&world)).await?;
+    narrator.task("pruned", "what leaves Git leaves the cluster", prune(&world)).await?;
+    narrator.task("secret opened", "a deleted Secret comes back", lost_secret(&world, &password)).await?;
+    narrator.task("backup proven", "back up the sealing keys and prove it", backup(&world, &password)).await?;
+    narrator.step("nothing changes, so nothing is asked", quiet(&world)).await?;
     Ok(world)
 }
 
@@ -91,7 +96,7 @@ async fn set_up(narrator: &mut Narrator) -> Result<World, Failed> {
             for (path, text) in FIXED {
                 repo.write(path, text);
             }
-            repo.write(DEPLOYMENT, &deployment(2));
+            repo.write(DEPLOYMENT, &deployment(2)).write(KUSTOMIZATION, &kustomization(true));
             let url = repo.url().to_owned();
             Ok(((git, repo), url))
         })
@@ -127,7 +132,7 @@ async fn opened(world: &World, password: &str) -> Result<((), String), String> {
     if in_git.contains(password) || logged.contains(password) {
         return Err("the password is in Git or in the controller's log".to_owned());
     }
-    Ok(((), format!("Secret {NAMESPACE}/{SECRET}")))
+    Ok(((), format!("Secret {NAMESPACE}/{SECRET} holds what was sealed")))
 }
 
 async fn commit(world: &World) -> Result<((), String), String> {
@@ -140,7 +145,7 @@ async fn commit(world: &World) -> Result<((), String), String> {
 }
 
 async fn drift(world: &World) -> Result<((), String), String> {
-    let before = world.get(DEPLOYED.0, DEPLOYED.1, DEPLOYED.2, DEPLOYED.3).await?.metadata.generation;
+    let before = world.get(DEPLOYED).await?.metadata.generation;
     world.kubectl(&["--namespace", NAMESPACE, "scale", "deployment", WORKLOAD, "--replicas=1"])?;
     // Scaling is one change and healing another, so the generation tells "healed" from "not even scaled".
     let healed = before.map(|generation| generation + 2);
@@ -154,10 +159,20 @@ async fn drift(world: &World) -> Result<((), String), String> {
     Ok(((), "1 -> 3 replicas without a commit".to_owned()))
 }
 
+async fn prune(world: &World) -> Result<((), String), String> {
+    world.get(PRUNED).await.map_err(|cause| format!("it is not there before: {cause}"))?;
+    world.repo.remove(BANNER).write(KUSTOMIZATION, &kustomization(false));
+    show("git rm sale-banner.yaml && git commit --all && git push");
+    let commit = world.repo.commit("the sale is over");
+    world.until_gone(PRUNED).await?;
+    settled(world, &commit).await?;
+    Ok(((), format!("ConfigMap {BANNER_NAME} is gone with {}", &commit[..7])))
+}
+
 async fn lost_secret(world: &World, password: &str) -> Result<((), String), String> {
     world.kubectl(&["--namespace", NAMESPACE, "delete", "secret", SECRET])?;
     secret_holds(world, password).await?;
-    Ok(((), "opened again from its SealedSecret".to_owned()))
+    Ok(((), format!("Secret {SECRET} from its SealedSecret, after it was deleted")))
 }
 
 async fn backup(world: &World, password: &str) -> Result<((), String), String> {

@@ -11,6 +11,7 @@ use kube::core::GroupVersionKind;
 use kubectl_gitops::ui::stream;
 use tempfile::TempDir;
 
+use crate::files::{APPLICATION, DEPLOYMENT, NAMESPACE};
 use crate::narrator::show;
 use crate::support::controller::program;
 use crate::support::eventually::poll;
@@ -19,6 +20,9 @@ use crate::support::{Cluster, ControllerProcess, GitRepo, GitServer, tools};
 
 /// How long a change may take to arrive.
 pub const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Which object: API version, kind, namespace, name.
+pub type Object = (&'static str, &'static str, &'static str, &'static str);
 
 /// Everything that runs. The order of the fields is the order in which it ends.
 pub struct World {
@@ -44,7 +48,8 @@ impl World {
     /// # Errors
     /// With what it printed on stderr when it did not exit with 0.
     pub fn gitops(&self, args: &[&str], input: &str) -> Result<String, String> {
-        show(&format!("kubectl gitops {}", args.join(" ")));
+        let redirected = if input.is_empty() { "" } else { " < secret.yaml" };
+        show(&format!("kubectl gitops {}{redirected}", args.join(" ")));
         self.run(&program("kubectl-gitops"), args, input)
     }
 
@@ -79,30 +84,48 @@ impl World {
         Err(format!("`{}` ended with {}: {}", args.join(" "), output.status, String::from_utf8_lossy(&output.stderr).trim()))
     }
 
-    /// Reads any object; its kind's plural must be regular.
-    pub async fn get(&self, api_version: &str, kind: &str, namespace: &str, name: &str) -> Result<DynamicObject, String> {
-        let (group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));
-        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
-        let api: Api<DynamicObject> = Api::namespaced_with(self.admin.clone(), namespace, &resource);
-        api.get(name).await.map_err(|cause| cause.to_string())
+    /// Reads an object.
+    ///
+    /// # Errors
+    /// When there is none, or the API server does not answer.
+    pub async fn get(&self, object: Object) -> Result<DynamicObject, String> {
+        self.api(object).get(object.3).await.map_err(|cause| cause.to_string())
     }
 
     /// Waits until `check` is content with an object.
     ///
     /// # Errors
     /// After [`TIMEOUT`], with what it last said and the end of the controller's log.
-    pub async fn until<T>(
-        &self,
-        (api_version, kind, namespace, name): (&str, &str, &str, &str),
-        check: impl Fn(&DynamicObject) -> Result<T, String>,
-    ) -> Result<T, String> {
-        let waited = poll(TIMEOUT, || async { check(&self.get(api_version, kind, namespace, name).await?) }).await;
-        waited.map_err(|last| {
-            let log = self.controller.log();
-            let lines: Vec<&str> = log.lines().collect();
-            let tail = lines[lines.len().saturating_sub(10)..].join("\n  ");
-            format!("{kind} {namespace}/{name}: {last}\ncontroller's log:\n  {tail}")
-        })
+    pub async fn until<T>(&self, object: Object, check: impl Fn(&DynamicObject) -> Result<T, String>) -> Result<T, String> {
+        let waited = poll(TIMEOUT, || async { check(&self.get(object).await?) }).await;
+        waited.map_err(|last| self.late(object, &last))
+    }
+
+    /// Waits until there is no such object.
+    ///
+    /// # Errors
+    /// After [`TIMEOUT`], with the end of the controller's log.
+    pub async fn until_gone(&self, object: Object) -> Result<(), String> {
+        let api = self.api(object);
+        let waited = poll(TIMEOUT, || async {
+            let live = api.get_opt(object.3).await.map_err(|cause| cause.to_string())?;
+            live.map_or(Ok(()), |_| Err("it is still there".to_owned()))
+        });
+        waited.await.map_err(|last| self.late(object, &last))
+    }
+
+    /// The kind's plural must be regular.
+    fn api(&self, (api_version, kind, namespace, _): Object) -> Api<DynamicObject> {
+        let (group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));
+        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
+        Api::namespaced_with(self.admin.clone(), namespace, &resource)
+    }
+
+    fn late(&self, (_, kind, namespace, name): Object, last: &str) -> String {
+        let log = self.controller.log();
+        let lines: Vec<&str> = log.lines().collect();
+        let tail = lines[lines.len().saturating_sub(10)..].join("\n  ");
+        format!("{kind} {namespace}/{name}: {last}\ncontroller's log:\n  {tail}")
     }
 
     /// A path for a file of the demo.
@@ -114,18 +137,26 @@ impl World {
     pub fn invite(&self) {
         stream::out(&format!(
             "\n\
-             Everything keeps running until Ctrl-C. To look around in another terminal:\n\n  \
-             export KUBECONFIG={}\n  \
-             export PATH={}:{}:$PATH\n  \
-             kubectl gitops app list\n  \
-             kubectl gitops app get {}\n  \
-             # the Git repository's work tree; commit and push as usual\n  \
-             cd {}\n\n",
-            self.cluster.kubeconfig_path().display(),
-            program("kubectl-gitops").parent().unwrap_or(Path::new(".")).display(),
-            tools().bin().display(),
-            crate::files::APPLICATION,
-            self.repo.tree().display(),
+             Everything keeps running until Ctrl-C. To try it yourself, in another terminal:\n\n  \
+             export KUBECONFIG={kubeconfig}\n  \
+             export PATH={ours}:{tools}:$PATH\n  \
+             kubectl gitops status\n  \
+             kubectl gitops app get {application}\n  \
+             kubectl --namespace {namespace} get deployments,pods,secrets,sealedsecrets\n\n\
+             `status` notes that there is no controller in the cluster: here it runs beside it.\n\
+             Change a file in the Git repository's work tree, and watch the change arrive:\n\n  \
+             cd {tree}\n  \
+             sed -i 's/replicas: .*/replicas: 5/' {deployment}\n  \
+             git -c user.name=me -c user.email=me@localhost commit --all --message 'five replicas' && git push origin main\n  \
+             kubectl gitops refresh {application} && kubectl gitops wait {application}\n  \
+             kubectl --namespace {namespace} get deployments\n\n",
+            kubeconfig = self.cluster.kubeconfig_path().display(),
+            ours = program("kubectl-gitops").parent().unwrap_or(Path::new(".")).display(),
+            tools = tools().bin().display(),
+            application = APPLICATION,
+            namespace = NAMESPACE,
+            tree = self.repo.tree().display(),
+            deployment = DEPLOYMENT,
         ));
     }
 }
