@@ -73,7 +73,7 @@ impl Mirror {
 
     /// Fetches one commit without its history.
     pub(super) fn fetch(&mut self, commit: &Commit, interrupt: &AtomicBool) -> Result<(), SourceError> {
-        if self.pack_count() > MAX_PACKS {
+        if self.pack_count() > MAX_PACKS || !self.is_intact()? {
             self.reset();
         }
         let store = self.open()?.store;
@@ -154,6 +154,15 @@ impl Mirror {
             "ssh.variant=ssh",
             "core.logAllRefUpdates=false",
         ])
+    }
+
+    /// False when a commit that was fetched is gone: the remote would be told that it is here, and leave it out.
+    fn is_intact(&mut self) -> Result<bool, SourceError> {
+        let repository = self.open()?.store.to_thread_local();
+        let Ok(names) = repository.references() else { return Ok(false) };
+        let Ok(fetched) = names.prefixed("refs/gitops/") else { return Ok(false) };
+        let readable = |id: gix::ObjectId| repository.find_object(id).is_ok_and(|object| object.peel_to_tree().is_ok());
+        Ok(fetched.into_iter().all(|reference| reference.is_ok_and(|reference| readable(reference.id().detach()))))
     }
 
     fn pack_count(&self) -> usize {

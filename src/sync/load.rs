@@ -1,10 +1,12 @@
 //! Fetches and renders one source of an Application.
 
+use std::sync::Arc;
+
 use crate::api::Application;
 use crate::api::application::ApplicationSource;
-use crate::render::{AppIdentity, RenderError, Renderer, Request};
+use crate::render::{AppIdentity, RenderError, Rendered, Renderer, Request};
 use crate::resource::Object;
-use crate::source::{Freshness, Repositories};
+use crate::source::{Commit, Freshness, Repositories, SourceError};
 
 /// What the sources of one Application are loaded with.
 #[derive(Debug, Clone, Copy)]
@@ -59,16 +61,23 @@ impl Loader<'_> {
             return Ok(Loaded { revision, source_type: String::new(), objects: Vec::new(), warnings: Vec::new() });
         }
         let failed = |error: RenderError| LoadError { revision: commit.to_string(), error };
-        let tree = self.repositories.tree(&source.repo_url, &commit).await.map_err(|error| failed(error.into()))?;
-        let identity = self.identity();
-        let request = Request { source, tree: &tree, app: &identity };
-        let rendered = self.renderer.render(request).await.map_err(failed)?;
+        let rendered = match self.render(source, &commit).await {
+            // The cache may be deleted while it is read. That shows once, and then it is made anew.
+            Err(RenderError::Source(SourceError::CacheFailed { .. })) => self.render(source, &commit).await,
+            other => other,
+        };
+        let rendered = rendered.map_err(failed)?;
         Ok(Loaded {
             revision,
             source_type: rendered.source_type.to_string(),
             objects: rendered.objects.clone(),
             warnings: rendered.warnings.clone(),
         })
+    }
+
+    async fn render(&self, source: &ApplicationSource, commit: &Commit) -> Result<Arc<Rendered>, RenderError> {
+        let tree = self.repositories.tree(&source.repo_url, commit).await?;
+        self.renderer.render(Request { source, tree: &tree, app: &self.identity() }).await
     }
 
     fn identity(&self) -> AppIdentity {
@@ -86,4 +95,37 @@ fn not_git(source: &ApplicationSource) -> Option<String> {
         return Some(format!("a chart from a Helm repository (spec.source.chart `{}`)", source.chart));
     }
     source.repo_url.starts_with("oci://").then(|| "an OCI artifact (spec.source.repoURL `oci://...`)".into())
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use crate::source::testing::{GitRepo, repositories};
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_cache_that_lost_its_packs_is_not_noticed() {
+        let (cache, repo) = (tempfile::tempdir().unwrap(), GitRepo::new());
+        repo.write("app/cm.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: cm}\n").commit("first");
+        let text = format!("{{repoURL: '{}', path: app}}", repo.url());
+        let source: ApplicationSource = serde_json::from_value(crate::resource::yaml::parse_one(&text).unwrap()).unwrap();
+        let renderer = Renderer::new(crate::render::Options::default());
+        let app = Application::default();
+        let objects = async |repositories: &Repositories| {
+            let loader = Loader { app: &app, instance: "web", repositories, renderer: &renderer };
+            loader.load(&source, "main", Freshness::Now).await.unwrap().objects.len()
+        };
+        let first = repositories(cache.path());
+        assert_eq!(objects(&first).await, 1);
+        // Those of the open tree, and those that a later process finds.
+        for repositories in [first, repositories(cache.path())] {
+            for mirror in std::fs::read_dir(cache.path()).unwrap() {
+                let packs = mirror.unwrap().path().join("objects/pack");
+                for pack in std::fs::read_dir(packs).unwrap() {
+                    std::fs::remove_file(pack.unwrap().path()).unwrap();
+                }
+            }
+            assert_eq!(objects(&repositories).await, 1);
+        }
+    }
 }
