@@ -1,6 +1,6 @@
 //! Git over TLS. Which authorities are trusted is a matter of the environment, which a process can only be started with: each
 //! test runs [`inside`] in a process of its own.
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use std::path::Path;
 use std::process::Command;
