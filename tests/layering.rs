@@ -41,6 +41,7 @@ const PURE: &[&str] = &[
     "project",
     "sync/automation",
     "sync/comparison",
+    "sync/confirmation",
     "sync/hooks",
     "sync/plan",
     "sync/retry",

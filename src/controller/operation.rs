@@ -21,7 +21,7 @@ use crate::source::Freshness;
 use crate::sync::execute::Executor;
 use crate::sync::hooks::Role;
 use crate::sync::plan::{self, Action, Plan, Policy, Standing, Task};
-use crate::sync::{Comparison, retry};
+use crate::sync::{Comparison, confirmation, retry};
 
 /// How long an operation that waits for live state sleeps at most; a change wakes it earlier.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
@@ -123,6 +123,9 @@ async fn sync_step(app: &Application, state: &OperationState, sync: &SyncOperati
     };
     let results = state.sync_result.as_ref().map(|result| result.resources.clone()).unwrap_or_default();
     let mut policy = Policy::of(sync);
+    // A dry run deletes nothing, so there is nothing to approve.
+    let since = state.started_at.parse::<Timestamp>().unwrap_or(now);
+    policy.deletion_approved = sync.dry_run || confirmation::is_approved_since(app, since);
     // The namespace comes first; once there are results it has been seen to.
     if results.is_empty() {
         match namespace_to_create(app, sync, comparison, cx).await {

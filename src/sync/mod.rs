@@ -11,6 +11,7 @@
 
 pub mod automation;
 pub mod comparison;
+pub mod confirmation;
 pub mod execute;
 pub mod hooks;
 pub mod plan;

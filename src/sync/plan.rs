@@ -9,6 +9,7 @@ use crate::health::HealthCode;
 use crate::resource::annotations::SYNC_OPTIONS;
 use crate::resource::{GroupKind, Object, ResourceKey, order};
 use crate::sync::comparison::{Comparison, Item, SyncCode};
+use crate::sync::confirmation;
 use crate::sync::hooks::{Phase, Role};
 
 /// What the operation asks for, as far as planning reads it.
@@ -20,6 +21,10 @@ pub struct Policy {
     pub prune_last: bool,
     /// `Prune=false` for the whole application.
     pub never_prune: bool,
+    /// `Prune=confirm` for the whole application.
+    pub confirm_prunes: bool,
+    /// A person has approved deletions since the operation began.
+    pub deletion_approved: bool,
     /// `ApplyOutOfSyncOnly=true`.
     pub out_of_sync_only: bool,
     /// `SkipDryRunOnMissingResource=true` for the whole application.
@@ -42,6 +47,8 @@ impl Policy {
             prune: sync.prune,
             prune_last: option("PruneLast=true"),
             never_prune: option("Prune=false"),
+            confirm_prunes: option("Prune=confirm"),
+            deletion_approved: false,
             out_of_sync_only: option("ApplyOutOfSyncOnly=true"),
             allow_missing_kinds: option("SkipDryRunOnMissingResource=true"),
             namespace: None,
@@ -64,6 +71,8 @@ pub struct Task {
     pub wave: i64,
     /// What to do.
     pub action: Action,
+    /// True while a person has to approve it.
+    pub held: bool,
 }
 
 /// What to do to an object.
@@ -137,6 +146,7 @@ pub fn tasks(comparison: &Comparison, policy: &Policy) -> Vec<Task> {
             phase: Phase::PreSync,
             wave: 0,
             action: Action::Apply { object: namespace.clone(), unchanged: false },
+            held: false,
         });
     }
     reverse_prune_waves(&mut tasks);
@@ -155,6 +165,7 @@ fn task_for(item: &Item, policy: &Policy) -> Option<Task> {
     if item.role != Role::Ordinary || item.is_foreign_copy() || !is_selected(&item.key, &policy.only) {
         return None;
     }
+    let mut held = false;
     let (version, action) = match &item.target {
         Some(target) => {
             if policy.out_of_sync_only && item.live.is_some() && item.code == SyncCode::Synced {
@@ -167,16 +178,17 @@ fn task_for(item: &Item, policy: &Policy) -> Option<Task> {
         None if !item.requires_pruning() || item.live.as_ref().is_some_and(|live| live.being_deleted) => return None,
         None => {
             let live = item.live_object.as_ref()?;
+            held = !policy.deletion_approved && confirmation::guards_prune(live, policy.confirm_prunes);
             (live.version().to_owned(), prune_action(live, policy))
         }
     };
-    Some(Task { key: item.key.clone(), version, phase: Phase::Sync, wave: item.wave(), action })
+    Some(Task { key: item.key.clone(), version, phase: Phase::Sync, wave: item.wave(), action, held })
 }
 
 /// An annotation on the live object beats the application's option.
 fn prune_action(live: &Object, policy: &Policy) -> Action {
-    let forbidden =
-        live.has_option(SYNC_OPTIONS, "Prune=false") || (policy.never_prune && !live.has_option(SYNC_OPTIONS, "Prune=true"));
+    let says = |option: &str| live.has_option(SYNC_OPTIONS, option);
+    let forbidden = says("Prune=false") || (policy.never_prune && !says("Prune=true") && !says("Prune=confirm"));
     if !policy.prune {
         Action::Keep { message: "ignored (requires pruning)" }
     } else if forbidden {
@@ -287,8 +299,13 @@ pub fn plan(tasks: &[Task], results: &[ResourceResult], standing: impl Fn(&Task)
         Open::Failed(message) => return Plan::Finish { succeeded: false, message, results: Vec::new() },
         Open::Waiting(message) => return Plan::Wait { message },
     }
-    let tasks = tasks.iter().filter(|task| (task.phase, task.wave) == at && result(task).is_none()).cloned().collect();
-    Plan::Run { tasks }
+    let step: Vec<&Task> = tasks.iter().filter(|task| (task.phase, task.wave) == at && result(task).is_none()).collect();
+    // One unapproved deletion holds everything of its step, creations included, as in Argo CD.
+    let held: Vec<&Task> = step.iter().copied().filter(|task| task.held).collect();
+    match waiting_for("pruning confirmation", &held) {
+        Some(message) => Plan::Wait { message },
+        None => Plan::Run { tasks: step.into_iter().cloned().collect() },
+    }
 }
 
 fn failure(results: &[ResourceResult]) -> Option<Plan> {
@@ -391,7 +408,7 @@ mod tests {
 
     fn task(kind: &str, name: &str, wave: i64, action: Action) -> Task {
         let key = ResourceKey::new(if kind == "Deployment" { "apps" } else { "" }, kind, "prod", name);
-        Task { key, version: "v1".into(), phase: Phase::Sync, wave, action }
+        Task { key, version: "v1".into(), phase: Phase::Sync, wave, action, held: false }
     }
 
     fn apply(kind: &str, name: &str, wave: i64) -> Task {
@@ -469,6 +486,15 @@ mod tests {
         reverse_prune_waves(&mut tasks);
         let waves: Vec<i64> = tasks.iter().map(|task| task.wave).collect();
         assert_eq!(waves, [5, 1, 0]);
+    }
+
+    #[test]
+    fn an_unapproved_prune_holds_its_whole_step() {
+        let held = |held| Task { held, ..prune("old", 0) };
+        let results = [];
+        let plan_with = |flag| plan(&[apply("ConfigMap", "a", 0), held(flag)], &results, healthy);
+        assert_eq!(message(plan_with(true)), "waiting for pruning confirmation of /ConfigMap/old");
+        assert_eq!(names(&plan_with(false)), ["a", "old"]);
     }
 
     #[test]
