@@ -292,7 +292,8 @@ async fn run(kind: Arc<KindWatch>, api: Api<DynamicObject>, changes: mpsc::Unbou
             Ok(Event::Apply(object)) => tell(&changes, kind.lock().upsert(LiveObject::new(object, &kind.resource))),
             Ok(Event::Delete(object)) => {
                 let name = (object.namespace().unwrap_or_default(), object.name_any());
-                tell(&changes, kind.lock().remove(&name));
+                let version = object.resource_version().unwrap_or_default();
+                tell(&changes, kind.lock().remove_older(&name, &version));
             }
             Err(error) => note_failure(&kind, &changes, &error),
         }
@@ -366,7 +367,7 @@ impl KindState {
         let name = name_of(&live);
         self.names.insert(self.hasher.hash_one(&name));
         let previous = self.objects.get(&name).cloned();
-        if previous.as_ref().is_some_and(|previous| is_older(&live, previous)) {
+        if previous.as_ref().is_some_and(|previous| is_older(&live.resource_version, &previous.resource_version)) {
             return BTreeSet::new();
         }
         let same = previous.as_ref().is_some_and(|previous| previous.digest == live.digest);
@@ -381,6 +382,12 @@ impl KindState {
             self.objects.remove(&name);
         }
         concerned
+    }
+
+    /// Takes in a deletion, unless what is kept was created after it and told to us by its creator.
+    fn remove_older(&mut self, name: &ObjectName, version: &str) -> BTreeSet<String> {
+        let kept = self.objects.get(name);
+        if kept.is_some_and(|kept| is_older(version, &kept.resource_version)) { BTreeSet::new() } else { self.remove(name) }
     }
 
     fn remove(&mut self, name: &ObjectName) -> BTreeSet<String> {
@@ -428,8 +435,8 @@ fn name_of(live: &LiveObject) -> ObjectName {
 
 /// True when the event is older than what is kept already. Resource versions of one kind are ordered numbers; where they are
 /// not, the newest event wins.
-fn is_older(event: &LiveObject, kept: &LiveObject) -> bool {
-    match (event.resource_version.parse::<u64>(), kept.resource_version.parse::<u64>()) {
+fn is_older(event: &str, kept: &str) -> bool {
+    match (event.parse::<u64>(), kept.parse::<u64>()) {
         (Ok(event), Ok(kept)) => event < kept,
         _ => false,
     }
@@ -472,7 +479,9 @@ mod tests {
         assert_eq!(state.upsert(live("a", 2, Some("web"), "x")), BTreeSet::new(), "only the resource version moved");
         assert_eq!(state.upsert(live("a", 3, Some("web"), "y")), instances(&["web"]));
         assert_eq!(state.upsert(live("a", 2, Some("web"), "old")), BTreeSet::new(), "an older event does not count");
-        assert_eq!(state.remove(&("n".into(), "a".into())), instances(&["web"]));
+        let name = ("n".into(), "a".into());
+        assert_eq!(state.remove_older(&name, "2"), BTreeSet::new(), "the deletion of what was there before");
+        assert_eq!(state.remove_older(&name, "4"), instances(&["web"]));
         assert!(state.by_instance.is_empty());
     }
 
