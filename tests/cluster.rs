@@ -18,6 +18,8 @@ mod crds;
 mod deploy;
 #[path = "cluster/git_server.rs"]
 mod git_server;
+#[path = "cluster/hooks.rs"]
+mod hooks;
 #[path = "cluster/install.rs"]
 mod install;
 #[path = "cluster/sealing.rs"]

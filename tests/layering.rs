@@ -44,6 +44,10 @@ const PURE: &[&str] = &[
     "sync/confirmation",
     "sync/hooks",
     "sync/plan",
+    "sync/policy",
+    "sync/results",
+    "sync/tasks",
+    "sync/unsupported",
     "sync/retry",
     "sync/targets",
 ];

@@ -12,8 +12,8 @@ use crate::advice::one_line;
 use crate::api::Application;
 use crate::cluster::{ClusterError, LiveObject, Propagation};
 use crate::resource::annotations::{
-    DELETION_APPROVED, HELM_RESOURCE_POLICY, RESOURCES_FINALIZER, RESOURCES_FINALIZER_BACKGROUND, RESOURCES_FINALIZER_FOREGROUND,
-    SYNC_OPTIONS,
+    DELETION_APPROVED, HELM_RESOURCE_POLICY, HOOK_FINALIZER, RESOURCES_FINALIZER, RESOURCES_FINALIZER_BACKGROUND,
+    RESOURCES_FINALIZER_FOREGROUND, SYNC_OPTIONS,
 };
 use crate::resource::{GroupKind, Object};
 use crate::sync::{confirmation, hooks};
@@ -90,6 +90,10 @@ async fn delete_next_wave(app: &Application, finalizers: &[String], cx: &Context
     let propagation = if background { Propagation::Background } else { Propagation::Foreground };
     for (object, live) in doomed.iter().filter(|(object, _)| hooks::wave(object) == wave) {
         if let Some(info) = known.get(&live.key.group_kind()) {
+            // No operation runs any more that would let go of a hook.
+            if object.has_finalizer(HOOK_FINALIZER) {
+                cx.writer.remove_finalizer(info, &live.key, Some(object.uid()), HOOK_FINALIZER).await?;
+            }
             cx.writer.delete(info, &live.key, Some(object.uid()), propagation).await?;
         }
     }

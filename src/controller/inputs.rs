@@ -16,7 +16,7 @@ use crate::resource::{GroupKind, Object, ResourceKey};
 use crate::source::{Commit, Freshness};
 use crate::sync::comparison::SyncCode;
 use crate::sync::hooks::{self, Role};
-use crate::sync::{Comparison, Item, Targets, targets};
+use crate::sync::{Comparison, Item, Targets, targets, unsupported};
 
 /// Which revisions to look at.
 #[derive(Debug, Clone)]
@@ -52,9 +52,19 @@ pub async fn assess(app: &Application, sources: Vec<ApplicationSource>, revision
     for ignored in diff::unsupported(&app.spec.ignore_differences) {
         found.notice("UnsupportedFeatureWarning", format!("{} has no effect yet", ignored.field));
     }
+    for message in unsupported::notices(&requested_options(app), targets.objects.iter()) {
+        found.notice("UnsupportedFeatureWarning", message);
+    }
     found.comparison = compare(app, &instance, &project, &targets, &mut found.notices, cx).await;
     found.targets = Some(targets);
     found
+}
+
+/// Sync options of the Application and of the operation that it is asked for.
+fn requested_options(app: &Application) -> Vec<String> {
+    let policy = app.spec.sync_policy.iter().flat_map(|policy| &policy.sync_options);
+    let operation = app.operation.iter().filter_map(|operation| operation.sync.as_ref()).flat_map(|sync| &sync.sync_options);
+    policy.chain(operation).cloned().collect()
 }
 
 /// Checks what can be checked without fetching anything.
@@ -247,24 +257,31 @@ async fn compare(
         if target.is_none() && permitted.is_err() {
             continue;
         }
+        let declared = target.map(hooks::role);
+        // Of most objects the target says all that matters, and parsing every live one would cost.
+        let parsed = if matches!(declared, None | Some(Role::Hook(_))) { live.map(|live| live.object()) } else { None };
         let mut item = Item {
             key: key.clone(),
             target: target.cloned(),
             live: live.cloned(),
-            live_object: if target.is_none() { live.map(|live| live.object()) } else { None },
-            role: Role::Ordinary,
+            role: declared.or_else(|| parsed.as_ref().map(hooks::role)).unwrap_or(Role::Ordinary),
+            live_object: parsed,
             code: SyncCode::OutOfSync,
             applied_by_us: live.is_some_and(|live| live.applied_by_us),
         };
-        item.role = item.target.as_ref().or(item.live_object.as_ref()).map_or(Role::Ordinary, hooks::role);
         if let (Some(target), Some(live)) = (target, live) {
+            shared_by(live, instance, key, notices);
+            // Hooks are run, not kept in sync.
+            if item.role != Role::Ordinary {
+                items.insert(key.clone(), item);
+                continue;
+            }
             let Some(info) = kinds.get(&key.group_kind()) else { continue };
             let ignore = diff::rules_for(key, &app.spec.ignore_differences);
             match cluster::compare(&cx.writer, info, target, live, &ignore, known.get(key).copied()).await {
                 Ok(difference) => {
                     item.code = if difference.memo.differs { SyncCode::OutOfSync } else { SyncCode::Synced };
                     verdicts.insert(key.clone(), difference.memo);
-                    shared_by(live, instance, key, notices);
                 }
                 Err(error) => {
                     complete = false;
