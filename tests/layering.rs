@@ -41,8 +41,13 @@ const PURE: &[&str] = &[
     "project",
     "sync/automation",
     "sync/comparison",
+    "sync/confirmation",
     "sync/hooks",
     "sync/plan",
+    "sync/policy",
+    "sync/results",
+    "sync/tasks",
+    "sync/unsupported",
     "sync/retry",
     "sync/targets",
 ];

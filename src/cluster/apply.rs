@@ -1,10 +1,11 @@
 //! Writes to a destination cluster: server-side apply, dry-run, delete.
 
 use kube::Client;
-use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams, PropagationPolicy};
+use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams, PostParams, PropagationPolicy};
 use kube::core::ApiResource;
+use serde_json::{Value, json};
 
-use super::{ClusterError, KindInfo};
+use super::{ClusterError, KindInfo, ownership};
 use crate::resource::annotations::FIELD_MANAGER;
 use crate::resource::{Object, ResourceKey};
 
@@ -64,15 +65,61 @@ impl Writer {
     async fn patch(&self, kind: &KindInfo, object: &Object, dry_run: bool) -> Result<Object, ClusterError> {
         let resource = resource_for(kind, object)?;
         let params = PatchParams { dry_run, force: true, field_manager: Some(FIELD_MANAGER.into()), field_validation: None };
-        let answer = self
-            .api(&resource, object.namespace())
-            .patch(object.name(), &params, &Patch::Apply(object))
-            .await
-            .map_err(|error| ClusterError::from_kube(&error))?;
-        let mut stored = to_object(answer);
-        stored.0.insert("apiVersion".into(), resource.api_version.into());
-        stored.0.insert("kind".into(), resource.kind.into());
-        Ok(stored)
+        let answer = self.api(&resource, object.namespace()).patch(object.name(), &params, &Patch::Apply(object)).await;
+        answered(answer, &resource)
+    }
+
+    /// Replaces a live object as a whole and returns what the API server stored.
+    ///
+    /// What was written counts as applied by us afterwards, so that a field that leaves the target later is noticed.
+    ///
+    /// # Errors
+    /// When the API server refuses, somebody else changed the object since `resource_version`, or nobody answers.
+    pub async fn replace(&self, kind: &KindInfo, object: &Object, resource_version: &str) -> Result<Object, ClusterError> {
+        let resource = resource_for(kind, object)?;
+        let api = self.api(&resource, object.namespace());
+        let mut whole = object.clone();
+        whole.metadata_mut().insert("resourceVersion".into(), resource_version.into());
+        let whole: DynamicObject = serde_json::from_value(whole.into_value())
+            .map_err(|error| ClusterError::Refused { message: error.to_string(), code: 422 })?;
+        let params = PostParams { field_manager: Some(FIELD_MANAGER.into()), ..PostParams::default() };
+        let stored = answered(api.replace(object.name(), &params, &whole).await, &resource)?;
+        let Some(owners) = ownership::updates_as_applied(&stored, FIELD_MANAGER) else { return Ok(stored) };
+        let change = json!({ "metadata": { "managedFields": owners, "resourceVersion": stored.resource_version() } });
+        answered(api.patch(object.name(), &PatchParams::default(), &Patch::Merge(change)).await, &resource)
+    }
+
+    /// Takes a finalizer off an object. Returns the uid of the object that was meant; `None` when it is not there.
+    ///
+    /// With a uid only that very object is meant, without one only an object that carries the finalizer.
+    ///
+    /// # Errors
+    /// When the API server refuses or cannot be reached.
+    pub async fn remove_finalizer(
+        &self,
+        kind: &KindInfo,
+        key: &ResourceKey,
+        uid: Option<&str>,
+        finalizer: &str,
+    ) -> Result<Option<(String, Option<Object>)>, ClusterError> {
+        let Some(live) = self.get(kind, key).await? else { return Ok(None) };
+        let all = live.get(&["metadata", "finalizers"]).and_then(Value::as_array).cloned().unwrap_or_default();
+        let carries = all.iter().any(|one| one == finalizer);
+        if uid.map_or(!carries, |uid| uid != live.uid()) {
+            return Ok(None);
+        }
+        if !carries {
+            return Ok(Some((live.uid().to_owned(), None)));
+        }
+        let left: Vec<Value> = all.into_iter().filter(|one| one != finalizer).collect();
+        let change = json!({ "metadata": { "finalizers": left, "resourceVersion": live.resource_version() } });
+        let params = PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..PatchParams::default() };
+        let answer = self.api(kind.preferred(), &key.namespace).patch(&key.name, &params, &Patch::Merge(change)).await;
+        match answered(answer, kind.preferred()) {
+            Ok(stored) => Ok(Some((live.uid().to_owned(), Some(stored)))),
+            Err(ClusterError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Reads one object; `None` when it is not there.
@@ -140,6 +187,14 @@ fn resource_for(kind: &KindInfo, object: &Object) -> Result<ApiResource, Cluster
     kind.in_version(object.version()).cloned().ok_or_else(|| ClusterError::UnknownKind {
         kind: format!("{}/{} in version {}", object.group(), object.kind(), object.version()),
     })
+}
+
+/// Answers to single objects need not repeat their kind.
+fn answered(answer: kube::Result<DynamicObject>, resource: &ApiResource) -> Result<Object, ClusterError> {
+    let mut stored = to_object(answer.map_err(|error| ClusterError::from_kube(&error))?);
+    stored.0.insert("apiVersion".into(), resource.api_version.clone().into());
+    stored.0.insert("kind".into(), resource.kind.clone().into());
+    Ok(stored)
 }
 
 fn to_object(answer: DynamicObject) -> Object {

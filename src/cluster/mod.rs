@@ -6,6 +6,7 @@ mod compare;
 mod discovery;
 mod error;
 mod live;
+mod ownership;
 
 pub use apply::{Propagation, Writer};
 pub use cache::{KindFailure, LiveCache};

@@ -167,6 +167,8 @@ async fn delete(stored: &Stored, cx: &Context) -> Result<Action, ReconcileError>
             return Ok(Action::await_change());
         }
         deletion::Progress::Waiting(wait) => (Vec::new(), Action::requeue(wait)),
+        // The approval is a change of the Application and wakes us.
+        deletion::Progress::Held(message) => (vec![("DeletionInfo", message)], Action::await_change()),
         deletion::Progress::Failed(message) => (vec![("DeletionError", message)], Action::requeue(AFTER_ERROR)),
         deletion::Progress::Done(finalizers) => {
             next.metadata.finalizers = if finalizers.is_empty() { None } else { Some(finalizers) };
@@ -174,7 +176,7 @@ async fn delete(stored: &Stored, cx: &Context) -> Result<Action, ReconcileError>
         }
     };
     let status = next.status.get_or_insert_default();
-    status.conditions = with_conditions(&status.conditions, &["DeletionError"], &notices, now);
+    status.conditions = with_conditions(&status.conditions, &["DeletionError", "DeletionInfo"], &notices, now);
     stored.write(&next, cx).await?;
     Ok(action)
 }

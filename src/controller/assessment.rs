@@ -40,6 +40,18 @@ impl Assessment {
         self.notices.push((kind, message.into()));
     }
 
+    /// What `FailOnSharedResource=true` fails with: the objects that other Applications manage as well.
+    #[must_use]
+    pub fn shared(&self) -> Option<String> {
+        let shared: Vec<&str> = self
+            .notices
+            .iter()
+            .filter(|(kind, _)| *kind == "SharedResourceWarning")
+            .map(|(_, message)| message.as_str())
+            .collect();
+        (!shared.is_empty()).then(|| format!("Shared resource found: {}", shared.join("; ")))
+    }
+
     /// The errors that keep an operation from running, joined; `None` when there are none.
     #[must_use]
     pub fn blocking(&self) -> Option<String> {

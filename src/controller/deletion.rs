@@ -4,16 +4,19 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::context::Context;
 use super::inputs::instance_of;
 use crate::advice::one_line;
 use crate::api::Application;
 use crate::cluster::{ClusterError, LiveObject, Propagation};
 use crate::resource::annotations::{
-    HELM_RESOURCE_POLICY, RESOURCES_FINALIZER, RESOURCES_FINALIZER_BACKGROUND, RESOURCES_FINALIZER_FOREGROUND, SYNC_OPTIONS,
+    DELETION_APPROVED, HELM_RESOURCE_POLICY, HOOK_FINALIZER, RESOURCES_FINALIZER, RESOURCES_FINALIZER_BACKGROUND,
+    RESOURCES_FINALIZER_FOREGROUND, SYNC_OPTIONS,
 };
 use crate::resource::{GroupKind, Object};
-use crate::sync::hooks;
+use crate::sync::{confirmation, hooks};
 
 /// Finalizers that ask for the deletion of the objects.
 const CASCADING: &[&str] = &[RESOURCES_FINALIZER, RESOURCES_FINALIZER_FOREGROUND, RESOURCES_FINALIZER_BACKGROUND];
@@ -28,6 +31,8 @@ pub enum Progress {
     Waiting(Duration),
     /// All objects are gone: these finalizers may go.
     Done(Vec<String>),
+    /// A person has to approve it first; the text says how.
+    Held(String),
     /// It cannot go on.
     Failed(String),
 }
@@ -40,14 +45,23 @@ pub async fn step(app: &Application, cx: &Context) -> Progress {
         return Progress::NotOurs;
     }
     match delete_next_wave(app, &finalizers, cx).await {
-        Ok(true) => Progress::Waiting(LINGER),
-        Ok(false) => Progress::Done(finalizers.into_iter().filter(|finalizer| !ours(finalizer)).collect()),
+        Ok(Next::Wait) => Progress::Waiting(LINGER),
+        Ok(Next::Hold(message)) => Progress::Held(message),
+        Ok(Next::Nothing) => Progress::Done(finalizers.into_iter().filter(|finalizer| !ours(finalizer)).collect()),
         Err(error) => Progress::Failed(format!("Unable to delete application resources: {}", one_line(&error, &error))),
     }
 }
 
-/// Returns true while objects remain.
-async fn delete_next_wave(app: &Application, finalizers: &[String], cx: &Context) -> Result<bool, ClusterError> {
+enum Next {
+    /// Objects remain.
+    Wait,
+    /// Nothing may be deleted yet.
+    Hold(String),
+    /// Nothing is left.
+    Nothing,
+}
+
+async fn delete_next_wave(app: &Application, finalizers: &[String], cx: &Context) -> Result<Next, ClusterError> {
     let instance = instance_of(app, cx);
     let listed = app.status.iter().flat_map(|status| &status.resources);
     let kinds: std::collections::BTreeSet<GroupKind> =
@@ -66,17 +80,40 @@ async fn delete_next_wave(app: &Application, finalizers: &[String], cx: &Context
         .filter(|(object, _)| is_deleted_with_app(object, app))
         .collect();
     if doomed.iter().any(|(_, live)| live.being_deleted) {
-        return Ok(true);
+        return Ok(Next::Wait);
     }
-    let Some(wave) = doomed.iter().map(|(object, _)| hooks::wave(object)).max() else { return Ok(false) };
+    if let Some(message) = held(app, doomed.iter().map(|(object, _)| object)) {
+        return Ok(Next::Hold(message));
+    }
+    let Some(wave) = doomed.iter().map(|(object, _)| hooks::wave(object)).max() else { return Ok(Next::Nothing) };
     let background = finalizers.iter().any(|finalizer| finalizer == RESOURCES_FINALIZER_BACKGROUND);
     let propagation = if background { Propagation::Background } else { Propagation::Foreground };
     for (object, live) in doomed.iter().filter(|(object, _)| hooks::wave(object) == wave) {
         if let Some(info) = known.get(&live.key.group_kind()) {
+            // No operation runs any more that would let go of a hook.
+            if object.has_finalizer(HOOK_FINALIZER) {
+                cx.writer.remove_finalizer(info, &live.key, Some(object.uid()), HOOK_FINALIZER).await?;
+            }
             cx.writer.delete(info, &live.key, Some(object.uid()), propagation).await?;
         }
     }
-    Ok(true)
+    Ok(Next::Wait)
+}
+
+/// One object that needs an approval holds all of them, as in Argo CD; unlike there, the Application says so.
+fn held<'a>(app: &Application, doomed: impl Iterator<Item = &'a Object>) -> Option<String> {
+    let since = app.metadata.deletion_timestamp.as_ref().map_or(Timestamp::MAX, |time| time.0);
+    if confirmation::is_approved_since(app, since) {
+        return None;
+    }
+    let guarded: Vec<String> =
+        doomed.filter(|object| confirmation::guards_deletion(object, app)).map(|object| object.key().to_string()).collect();
+    (!guarded.is_empty()).then(|| {
+        format!(
+            "waiting for deletion confirmation of {} (hint: set the annotation {DELETION_APPROVED} of the Application to the current time)",
+            guarded.join(", ")
+        )
+    })
 }
 
 fn is_deleted_with_app(object: &Object, app: &Application) -> bool {

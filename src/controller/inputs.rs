@@ -14,8 +14,9 @@ use crate::resource::tracking::instance_name;
 use crate::resource::{GroupKind, Object, ResourceKey};
 use crate::source::Freshness;
 use crate::sync::comparison::SyncCode;
+use crate::sync::hooks::Role;
 use crate::sync::load::{LoadError, Loader};
-use crate::sync::{Comparison, Item, Targets, targets};
+use crate::sync::{Comparison, Item, Targets, targets, unsupported};
 
 /// Which revisions to look at.
 #[derive(Debug, Clone)]
@@ -65,9 +66,19 @@ pub async fn assess(app: &Application, sources: Vec<ApplicationSource>, revision
     for ignored in diff::unsupported(&app.spec.ignore_differences) {
         found.notice("UnsupportedFeatureWarning", format!("{} has no effect yet", ignored.field));
     }
+    for message in unsupported::notices(&requested_options(app), targets.objects.iter()) {
+        found.notice("UnsupportedFeatureWarning", message);
+    }
     found.comparison = compare(app, &instance, &project, &targets, &mut found.notices, cx).await;
     found.targets = Some(targets);
     found
+}
+
+/// Sync options of the Application and of the operation that it is asked for.
+fn requested_options(app: &Application) -> Vec<String> {
+    let policy = app.spec.sync_policy.iter().flat_map(|policy| &policy.sync_options);
+    let operation = app.operation.iter().filter_map(|operation| operation.sync.as_ref()).flat_map(|sync| &sync.sync_options);
+    policy.chain(operation).cloned().collect()
 }
 
 /// Checks what can be checked without fetching anything.
@@ -166,19 +177,25 @@ async fn compare(
         }
         let mut item = Item::new(key.clone(), target.cloned(), live.cloned());
         if let (Some(target), Some(live)) = (target, live) {
+            shared_by(live, instance, key, notices);
+            // Hooks are run, not kept in sync.
+            if item.role != Role::Ordinary {
+                items.insert(key.clone(), item);
+                continue;
+            }
             let Some(info) = kinds.get(&key.group_kind()) else { continue };
             let ignore = diff::rules_for(key, &app.spec.ignore_differences);
             match cluster::compare(&cx.writer, info, target, live, &ignore, known.get(key).copied()).await {
                 Ok(difference) => {
                     item.code = if difference.memo.differs { SyncCode::OutOfSync } else { SyncCode::Synced };
                     verdicts.insert(key.clone(), difference.memo);
-                    shared_by(live, instance, key, notices);
                 }
                 Err(error) => {
                     complete = false;
                     item.code = SyncCode::Unknown;
                     let hint = error.hint().map(|hint| format!(" (hint: {hint})")).unwrap_or_default();
-                    notices.push(("ComparisonError", format!("Failed to compare {key}: {error}{hint}")));
+                    let text = diff::redact(&format!("Failed to compare {key}: {error}{hint}"), target);
+                    notices.push(("ComparisonError", text));
                 }
             }
         }

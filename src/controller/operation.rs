@@ -15,15 +15,24 @@ use crate::api::Application;
 use crate::api::application::{Operation, OperationState, ResourceResult, SyncOperation, SyncOperationResult};
 use crate::cluster::Propagation;
 use crate::project;
+use crate::resource::annotations::SYNC_OPTIONS;
 use crate::resource::{GroupKind, Object, ResourceKey};
 use crate::source::Freshness;
 use crate::sync::execute::Executor;
-use crate::sync::hooks::Role;
-use crate::sync::plan::{self, Action, Plan, Policy, Standing, Task};
-use crate::sync::{Comparison, retry, targets};
+use crate::sync::hooks::HookPhase;
+use crate::sync::plan::{self, Plan, Standing};
+use crate::sync::results::is_running_hook;
+use crate::sync::tasks::{self, Action};
+use crate::sync::{Comparison, Policy, Task, retry, targets};
 
 /// How long an operation that waits for live state sleeps at most; a change wakes it earlier.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// How long the cache gets to hear of what was tidied up.
+const AFTER_CLEANING: Duration = Duration::from_millis(100);
+/// How long the cache gets to see an object that the API server has.
+const CACHE_LAG: Duration = Duration::from_secs(1);
+/// How a terminated operation ends.
+const TERMINATED: &str = "Operation terminated";
 
 /// What one step of an operation did to the Application.
 pub struct Step {
@@ -52,7 +61,7 @@ pub async fn step(app: &Application, cx: &Context, now: Timestamp) -> Option<Ste
         return Some(ended(app, state, "Error", "Invalid operation request: no operation specified", now));
     };
     if state.phase == "Terminating" {
-        return Some(ended(app, state, "Failed", "Operation terminated", now));
+        return Some(terminate(app, state, sync, cx, now).await);
     }
     if let Some(finished_at) = &state.finished_at {
         return Some(waiting_for_retry(app, state, finished_at, now));
@@ -116,12 +125,15 @@ async fn sync_step(app: &Application, state: &OperationState, sync: &SyncOperati
     let sources = operation_sources(app, state);
     let found = assess(app, sources, &revisions_of(state, sync), cx).await;
     let state = with_result(app, state, sync, &found);
+    if let Some(message) = found.shared().filter(|_| has_option(sync, "FailOnSharedResource=true")) {
+        return Step { found: Some(found), ..ended(app, &state, "Failed", &message, now) };
+    }
     let (Some(comparison), None) = (&found.comparison, found.blocking()) else {
         let message = found.blocking().unwrap_or_else(|| "the target state could not be compared".into());
         return Step { found: Some(found), ..ended(app, &state, "Error", &message, now) };
     };
-    let results = state.sync_result.as_ref().map(|result| result.resources.clone()).unwrap_or_default();
-    let mut policy = Policy::of(sync);
+    let results = results_of(&state);
+    let mut policy = Policy::of(app, &state);
     // The namespace comes first; once there are results it has been seen to.
     if results.is_empty() {
         match namespace_to_create(app, sync, comparison, cx).await {
@@ -129,23 +141,32 @@ async fn sync_step(app: &Application, state: &OperationState, sync: &SyncOperati
             Err(message) => return ended(app, &state, "Failed", &message, now),
         }
     }
-    let next = decide(app, comparison, &policy, &results, sync.dry_run, cx);
+    let next = decide(app, comparison, &policy, results, cx);
+    let step = act(app, &state, sync, next, cx, now).await;
+    Step { found: Some(found), ..step }
+}
+
+/// Does what was decided and says what the Application looks like then.
+async fn act(app: &Application, state: &OperationState, sync: &SyncOperation, next: Plan, cx: &Context, now: Timestamp) -> Step {
+    let step = |app, again_in| Step { app, found: None, again_in, event: None };
     match next {
         Plan::Run { tasks } => {
-            let executor = Executor {
-                writer: cx.writer.clone(),
-                discovery: cx.discovery.clone(),
-                cache: cx.cache.clone(),
-                propagation: Propagation::from_options(&sync.sync_options),
-                dry_run: sync.dry_run,
-            };
-            let new = executor.execute(&tasks).await;
-            Step { app: with_results(app, &state, new), found: Some(found), again_in: None, event: None }
+            let new = executor(sync, cx).execute(&tasks).await;
+            step(with_results(app, state, new), None)
         }
+        Plan::Record { results } => match executor(sync, cx).without_false_alarms(results).await {
+            none if none.is_empty() => step(with_state(app, state.clone()), Some(CACHE_LAG)),
+            results => step(with_results(app, state, results), None),
+        },
+        Plan::Clean { cleanups } => match executor(sync, cx).clean(&cleanups).await {
+            // The watch tells when the objects are gone; a moment later it may already have.
+            Ok(()) => step(with_state(app, state.clone()), Some(AFTER_CLEANING)),
+            Err(message) => ended(app, state, "Error", &message, now),
+        },
         Plan::Wait { message } => {
             let mut waiting = state.clone();
             waiting.message = message;
-            Step { app: with_state(app, waiting), found: Some(found), again_in: Some(LONGEST_WAIT), event: None }
+            step(with_state(app, waiting), Some(LONGEST_WAIT))
         }
         Plan::Finish { succeeded, message, results } => {
             let mut state = state.clone();
@@ -153,30 +174,65 @@ async fn sync_step(app: &Application, state: &OperationState, sync: &SyncOperati
                 result.resources.extend(results);
             }
             let phase = if succeeded { "Succeeded" } else { "Failed" };
-            Step { found: Some(found), ..ended(app, &state, phase, &message, now) }
+            ended(app, &state, phase, &message, now)
         }
     }
 }
 
-/// The whole decision of a step; nothing in here asks anybody anything.
-fn decide(
-    app: &Application,
-    comparison: &Comparison,
-    policy: &Policy,
-    results: &[ResourceResult],
-    dry_run: bool,
-    cx: &Context,
-) -> Plan {
-    if let Some(plan) = refuse_hooks(comparison, policy) {
-        return plan;
+/// Stops an operation: hooks that run are deleted, everything else stays as it is.
+///
+/// What was created but not recorded is found by comparing; when that is not possible, the record has to do.
+async fn terminate(app: &Application, state: &OperationState, sync: &SyncOperation, cx: &Context, now: Timestamp) -> Step {
+    // Between two attempts nothing runs.
+    if state.finished_at.is_some() {
+        return ended(app, state, "Failed", TERMINATED, now);
     }
-    let tasks = plan::tasks(comparison, policy);
+    let found = assess(app, operation_sources(app, state), &revisions_of(state, sync), cx).await;
+    let policy = Policy::of(app, state);
+    let tasks = found.comparison.as_ref().map(|comparison| tasks::tasks(comparison, &policy)).unwrap_or_default();
+    let cleanups = plan::unfinished_hooks(&tasks, results_of(state));
+    if let Err(message) = executor(sync, cx).clean(&cleanups).await {
+        return ended(app, state, "Error", &format!("Operation termination had errors: {message}"), now);
+    }
+    let mut state = state.clone();
+    let results = state.sync_result.iter_mut().flat_map(|result| &mut result.resources);
+    for hook in results.filter(|result| is_running_hook(result)) {
+        HookPhase::Failed.as_str().clone_into(&mut hook.hook_phase);
+        TERMINATED.clone_into(&mut hook.message);
+    }
+    ended(app, &state, "Failed", TERMINATED, now)
+}
+
+fn executor(sync: &SyncOperation, cx: &Context) -> Executor {
+    Executor {
+        writer: cx.writer.clone(),
+        discovery: cx.discovery.clone(),
+        cache: cx.cache.clone(),
+        propagation: Propagation::from_options(&sync.sync_options),
+        dry_run: sync.dry_run,
+    }
+}
+
+fn has_option(sync: &SyncOperation, option: &str) -> bool {
+    sync.sync_options.iter().any(|one| one == option)
+}
+
+fn results_of(state: &OperationState) -> &[ResourceResult] {
+    state.sync_result.as_ref().map_or(&[], |result| result.resources.as_slice())
+}
+
+/// The whole decision of a step; nothing in here asks anybody anything.
+fn decide(app: &Application, comparison: &Comparison, policy: &Policy, results: &[ResourceResult], cx: &Context) -> Plan {
+    let tasks = tasks::tasks(comparison, policy);
     if results.is_empty()
         && let Some(plan) = plan::validate(&tasks, |task| why_invalid(app, task, &tasks, policy, cx))
     {
         return plan;
     }
-    plan::plan(&tasks, results, |task| if dry_run { HEALTHY } else { standing(task, comparison) })
+    plan::plan(&tasks, results, |task| {
+        let watched = cx.discovery.known(&task.key.group_kind()).is_some_and(|info| info.watchable);
+        if policy.dry_run || !watched { HEALTHY } else { standing(task, comparison) }
+    })
 }
 
 const HEALTHY: Standing = Standing::Present { health: None, being_deleted: false };
@@ -192,30 +248,15 @@ fn standing(task: &Task, comparison: &Comparison) -> Standing {
     })
 }
 
-/// Leaving hooks out silently could run a deployment without its migration: better no sync than a wrong one.
-fn refuse_hooks(comparison: &Comparison, policy: &Policy) -> Option<Plan> {
-    if policy.skip_hooks {
-        return None;
-    }
-    let runs_in_sync = |types: &[&str]| types.iter().any(|one| !matches!(*one, "PreDelete" | "PostDelete"));
-    let hook = comparison.items.values().find(|item| match &item.role {
-        Role::Hook(types) => item.target.is_some() && runs_in_sync(types),
-        Role::Ordinary | Role::Left => false,
-    })?;
-    let message = format!(
-        "{} is a hook, and hooks are not run yet: remove the annotation, or sync with strategy `apply` to leave hooks out",
-        hook.key
-    );
-    Some(Plan::Finish { succeeded: false, message, results: Vec::new() })
-}
-
 fn why_invalid(app: &Application, task: &Task, tasks: &[Task], policy: &Policy, cx: &Context) -> Option<String> {
     let key = &task.key;
     let Some(info) = cx.discovery.known(&key.group_kind()) else {
         let declared = tasks
             .iter()
             .any(|other| matches!(&other.action, Action::Apply { object, .. } if declares(object, &key.group_kind())));
-        return (!declared && !policy.allow_missing_kinds).then(|| {
+        let allowed = policy.allow_missing_kinds
+            || matches!(&task.action, Action::Apply { object, .. } if object.has_option(SYNC_OPTIONS, "SkipDryRunOnMissingResource=true"));
+        return (!declared && !allowed).then(|| {
             format!(
                 "the server could not find the requested resource: kind {} of {} is not installed in the destination cluster (hint: install its CustomResourceDefinition, or add it to this application)",
                 key.group_kind(),

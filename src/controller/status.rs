@@ -13,9 +13,9 @@ use crate::api::application::{
     ResourceStatus, RevisionHistory, SyncStatus,
 };
 use crate::health::HealthCode;
-use crate::resource::annotations::SYNC_OPTIONS;
 use crate::resource::images::images;
 use crate::sync::comparison::{Item, SyncCode};
+use crate::sync::confirmation::guards_deletion;
 use crate::sync::hooks::Role;
 
 /// Entries that `status.history` keeps when the spec does not say.
@@ -44,7 +44,7 @@ pub fn observed(
     status.health = Some(health_status(old.health.as_ref(), found, now));
     status.resources = found.comparison.as_ref().map_or_else(
         || unknown_resources(&old.resources),
-        |comparison| comparison.items.values().filter_map(resource_status).collect(),
+        |comparison| comparison.items.values().filter_map(|item| resource_status(app, item)).collect(),
     );
     status.conditions = with_conditions(&old.conditions, JUDGED, &found.notices, now);
     status.resource_health_source = None;
@@ -94,7 +94,7 @@ fn health_status(old: Option<&HealthStatus>, found: &Assessment, now: Timestamp)
     }
 }
 
-fn resource_status(item: &Item) -> Option<ResourceStatus> {
+fn resource_status(app: &Application, item: &Item) -> Option<ResourceStatus> {
     let counts = item.counts();
     if item.target.is_some() && item.role == Role::Left {
         return None;
@@ -110,9 +110,7 @@ fn resource_status(item: &Item) -> Option<ResourceStatus> {
         },
     );
     let version = item.target.as_ref().or(item.live_object.as_ref()).map(|object| object.version().to_owned());
-    let confirm = ["Delete=confirm", "Prune=confirm"].iter().any(|option| {
-        [&item.target, &item.live_object].into_iter().flatten().any(|object| object.has_option(SYNC_OPTIONS, option))
-    });
+    let confirm = [&item.target, &item.live_object].into_iter().flatten().any(|object| guards_deletion(object, app));
     Some(ResourceStatus {
         group: item.key.group.clone(),
         version: version.unwrap_or_default(),

@@ -26,7 +26,7 @@ use crate::resource::{Object, annotations};
 #[must_use]
 pub fn assess(live: &Object) -> Option<Health> {
     // A hook keeps its result while it waits for its own finalizer: its completion is read from here.
-    if live.is_being_deleted() && !has_finalizer(live, annotations::HOOK_FINALIZER) {
+    if live.is_being_deleted() && !live.has_finalizer(annotations::HOOK_FINALIZER) {
         return Some(Health::progressing("Pending deletion"));
     }
     let rule = RULES.iter().find(|rule| rule.applies_to(live))?;
@@ -35,12 +35,6 @@ pub fn assess(live: &Object) -> Option<Health> {
         return Some(Health::new(HealthCode::Unknown, format!("unsupported {kind} version: {api_version}")));
     }
     Some((rule.assess)(live))
-}
-
-fn has_finalizer(live: &Object, name: &str) -> bool {
-    live.get(&["metadata", "finalizers"])
-        .and_then(serde_json::Value::as_array)
-        .is_some_and(|finalizers| finalizers.iter().any(|one| one == name))
 }
 
 #[cfg(test)]

@@ -24,6 +24,8 @@ pub const IGNORE_HEALTHCHECK: &str = "argocd.argoproj.io/ignore-healthcheck";
 pub const DELETION_APPROVED: &str = "argocd.argoproj.io/deletion-approved";
 /// Finalizer on hooks while they run.
 pub const HOOK_FINALIZER: &str = "argocd.argoproj.io/hook-finalizer";
+/// On a hook: the operation, phase and attempt that it was created for.
+pub const OPERATION: &str = "kubectl-gitops.io/operation";
 /// Finalizer that deletes an Application's resources with it, in the foreground.
 pub const RESOURCES_FINALIZER: &str = "resources-finalizer.argocd.argoproj.io";
 /// The same, spelt out.

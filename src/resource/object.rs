@@ -136,6 +136,13 @@ impl Object {
         self.get(&["metadata", "ownerReferences"]).and_then(Value::as_array).is_some_and(|owners| !owners.is_empty())
     }
 
+    /// True when the object carries a finalizer.
+    #[must_use]
+    pub fn has_finalizer(&self, name: &str) -> bool {
+        let finalizers = self.get(&["metadata", "finalizers"]).and_then(Value::as_array);
+        finalizers.is_some_and(|all| all.iter().any(|one| one == name))
+    }
+
     /// One annotation.
     #[must_use]
     pub fn annotation(&self, name: &str) -> Option<&str> {

@@ -55,10 +55,13 @@ impl Item {
     /// Puts target and live state side by side; they count as different until somebody has compared them.
     #[must_use]
     pub fn new(key: ResourceKey, target: Option<Object>, live: Option<Arc<LiveObject>>) -> Self {
-        let live_object = if target.is_none() { live.as_ref().map(|live| live.object()) } else { None };
+        let declared = target.as_ref().map(hooks::role);
+        // Of most objects the target says all that matters, and parsing every live one would cost.
+        let parsed = matches!(declared, None | Some(Role::Hook(_)));
+        let live_object = if parsed { live.as_ref().map(|live| live.object()) } else { None };
         Self {
             key,
-            role: target.as_ref().or(live_object.as_ref()).map_or(Role::Ordinary, hooks::role),
+            role: declared.or_else(|| live_object.as_ref().map(hooks::role)).unwrap_or(Role::Ordinary),
             code: SyncCode::OutOfSync,
             applied_by_us: live.as_ref().is_some_and(|live| live.applied_by_us),
             target,

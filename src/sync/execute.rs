@@ -1,5 +1,7 @@
 //! Does the tasks of one step. Never fails as a whole: what went wrong is in the results.
 
+mod tidy;
+
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -7,9 +9,14 @@ use serde_json::Value;
 
 use crate::advice::Advice;
 use crate::api::application::ResourceResult;
-use crate::cluster::{ClusterError, Discovery, LiveCache, Propagation, Writer};
+use crate::cluster::{ClusterError, Discovery, KindInfo, LiveCache, Propagation, Writer};
+use crate::diff::redact;
+use crate::health;
+use crate::resource::annotations::HOOK_FINALIZER;
 use crate::resource::{Object, ResourceKey};
-use crate::sync::plan::{Action, Task, result_of};
+use crate::sync::hooks::HookPhase;
+use crate::sync::results::{kubectl_name, result_of};
+use crate::sync::tasks::{Action, Task, Way};
 
 /// Requests in flight at once within a group of objects of one kind.
 const PARALLEL: usize = 8;
@@ -17,6 +24,10 @@ const PARALLEL: usize = 8;
 const ESTABLISH_TIMEOUT: Duration = Duration::from_secs(3);
 /// How often that is looked at.
 const ESTABLISH_POLL: Duration = Duration::from_millis(100);
+/// How long an object that is to be created again may take to go.
+const DELETION_TIMEOUT: Duration = Duration::from_secs(30);
+/// How often that is looked at.
+const DELETION_POLL: Duration = Duration::from_millis(100);
 
 /// What a sync needs to act.
 #[derive(Clone)]
@@ -58,20 +69,21 @@ impl Executor {
 
     async fn run(&self, task: &Task) -> ResourceResult {
         match &task.action {
-            Action::Keep { message } => result_of(task, "PruneSkipped", (*message).to_owned(), "Succeeded"),
+            Action::Keep { message } => result_of(task, "PruneSkipped", (*message).to_owned(), HookPhase::Succeeded),
             Action::Prune { uid } => match self.prune(&task.key, uid).await {
-                Ok(message) => result_of(task, "Pruned", message, "Succeeded"),
-                Err(error) => result_of(task, "SyncFailed", failure_text(&task.key, &error), "Failed"),
+                Ok(message) => result_of(task, "Pruned", message, HookPhase::Succeeded),
+                Err(error) => failed(task, &error),
             },
             Action::Apply { unchanged: true, .. } => {
-                result_of(task, "Synced", format!("{} unchanged", kubectl_name(&task.key)), "Running")
+                result_of(task, "Synced", format!("{} unchanged", kubectl_name(&task.key)), HookPhase::Running)
             }
-            Action::Apply { object, .. } => match self.apply(object).await {
-                Ok(verb) => {
+            Action::Apply { object, way, .. } => match self.write(object, *way).await {
+                Ok(written) => {
                     let dry = if self.dry_run { " (dry run)" } else { "" };
-                    result_of(task, "Synced", format!("{} {verb}{dry}", kubectl_name(&task.key)), "Running")
+                    let phase = if task.hook.is_some() || self.dry_run { written.hook_phase } else { HookPhase::Running };
+                    result_of(task, "Synced", format!("{}{dry}", written.message), phase)
                 }
-                Err(error) => result_of(task, "SyncFailed", failure_text(&task.key, &error), "Failed"),
+                Err(error) => failed(task, &error),
             },
         }
     }
@@ -85,26 +97,100 @@ impl Executor {
         Ok("pruned".into())
     }
 
-    async fn apply(&self, target: &Object) -> Result<&'static str, ClusterError> {
+    async fn write(&self, target: &Object, way: Way) -> Result<Written, ClusterError> {
         let key = target.key();
         let kind = self.kind(&key).await?;
         let before = self.cache.get(&key).map(|live| live.resource_version.clone());
         let target = crate::diff::normalise_target(target);
         if self.dry_run {
-            self.writer.dry_run(&kind, &target).await?;
-            return Ok(if before.is_some() { "configured" } else { "created" });
+            return self.dry_run(&kind, &target, before.is_some(), way).await;
         }
-        let stored = self.writer.apply(&kind, &target).await?;
+        let (stored, message) = if way.replace {
+            self.replace(&kind, &target, way.force).await?
+        } else {
+            self.apply(&kind, &target, before.as_deref(), way.force).await?
+        };
+        // A hook whose kind has no health is done at once; of a running one nothing is known before its controller acts.
+        let hook_phase = HookPhase::from_health(health::assess(&stored).map(|health| health.status));
+        self.cache.observe(stored);
+        Ok(Written { message, hook_phase })
+    }
+
+    /// What has to be deleted first cannot be asked for: its refusal is no failure.
+    async fn dry_run(&self, kind: &KindInfo, target: &Object, exists: bool, way: Way) -> Result<Written, ClusterError> {
+        match self.writer.dry_run(kind, target).await {
+            Err(error) if !(way.force && is_unchangeable(&error)) => Err(error),
+            Ok(_) | Err(_) => {
+                let verb = if exists { "configured" } else { "created" };
+                Ok(Written { message: format!("{} {verb}", kubectl_name(&target.key())), hook_phase: HookPhase::Succeeded })
+            }
+        }
+    }
+
+    async fn apply(
+        &self,
+        kind: &KindInfo,
+        target: &Object,
+        before: Option<&str>,
+        force: bool,
+    ) -> Result<(Object, String), ClusterError> {
+        let name = kubectl_name(&target.key());
+        let stored = match self.writer.apply(kind, target).await {
+            Err(error) if force && is_unchangeable(&error) && !is_never_recreated(target) => {
+                return Ok((self.recreate(kind, target).await?, format!("{name} replaced")));
+            }
+            other => other?,
+        };
         let verb = match before {
             None if stored.generation() <= 1 => "created",
             Some(version) if version == stored.resource_version() => "unchanged",
             None | Some(_) => "configured",
         };
-        self.cache.observe(stored);
-        Ok(verb)
+        Ok((stored, format!("{name} {verb}")))
     }
 
-    async fn kind(&self, key: &ResourceKey) -> Result<crate::cluster::KindInfo, ClusterError> {
+    async fn replace(&self, kind: &KindInfo, target: &Object, force: bool) -> Result<(Object, String), ClusterError> {
+        let key = target.key();
+        let Some(live) = self.writer.get(kind, &key).await? else {
+            return Ok((self.writer.apply(kind, target).await?, format!("{} created", kubectl_name(&key))));
+        };
+        if is_never_recreated(target) {
+            let stored = self.writer.replace(kind, target, live.resource_version()).await?;
+            return Ok((stored, format!("{}/{} updated", key.kind, key.name)));
+        }
+        let stored = if force {
+            self.recreate(kind, target).await?
+        } else {
+            self.writer.replace(kind, target, live.resource_version()).await?
+        };
+        Ok((stored, format!("{} replaced", kubectl_name(&key))))
+    }
+
+    /// Deletes the live object, waits until it is gone, and creates the target. After a crash in between, the object is merely
+    /// missing and the next attempt creates it.
+    async fn recreate(&self, kind: &KindInfo, target: &Object) -> Result<Object, ClusterError> {
+        let key = target.key();
+        if let Some(live) = self.writer.get(kind, &key).await? {
+            self.writer.remove_finalizer(kind, &key, Some(live.uid()), HOOK_FINALIZER).await?;
+            self.writer.delete(kind, &key, Some(live.uid()), Propagation::Background).await?;
+            self.wait_until_gone(kind, &key, live.uid()).await?;
+        }
+        self.writer.apply(kind, target).await
+    }
+
+    async fn wait_until_gone(&self, kind: &KindInfo, key: &ResourceKey, uid: &str) -> Result<(), ClusterError> {
+        let deadline = tokio::time::Instant::now() + DELETION_TIMEOUT;
+        while self.writer.get(kind, key).await?.is_some_and(|live| live.uid() == uid) {
+            if tokio::time::Instant::now() > deadline {
+                let message = format!("{} is still being deleted, it cannot be created again yet", kubectl_name(key));
+                return Err(ClusterError::Conflict { message });
+            }
+            tokio::time::sleep(DELETION_POLL).await;
+        }
+        Ok(())
+    }
+
+    async fn kind(&self, key: &ResourceKey) -> Result<KindInfo, ClusterError> {
         let group_kind = key.group_kind();
         self.discovery.ensure([&group_kind]).await?;
         self.discovery.known(&group_kind).ok_or_else(|| ClusterError::UnknownKind { kind: group_kind.to_string() })
@@ -131,10 +217,29 @@ impl Executor {
     }
 }
 
-/// `deployment.apps/web`, as kubectl names an object in its messages.
-fn kubectl_name(key: &ResourceKey) -> String {
-    let kind = key.kind.to_lowercase();
-    if key.group.is_empty() { format!("{kind}/{}", key.name) } else { format!("{kind}.{}/{}", key.group, key.name) }
+/// What became of a target.
+struct Written {
+    message: String,
+    hook_phase: HookPhase,
+}
+
+/// Refusals that deleting the object would overcome, as for `kubectl apply --force`.
+const fn is_unchangeable(error: &ClusterError) -> bool {
+    matches!(error, ClusterError::Refused { code: 422, .. } | ClusterError::Conflict { .. })
+}
+
+/// Deleting one of these would delete everything in it.
+fn is_never_recreated(target: &Object) -> bool {
+    matches!((target.group(), target.kind()), ("", "Namespace") | ("apiextensions.k8s.io", "CustomResourceDefinition"))
+}
+
+fn failed(task: &Task, error: &ClusterError) -> ResourceResult {
+    let text = failure_text(&task.key, error);
+    let text = match &task.action {
+        Action::Apply { object, .. } => redact(&text, object),
+        Action::Prune { .. } | Action::Keep { .. } => text,
+    };
+    result_of(task, "SyncFailed", text, HookPhase::Failed)
 }
 
 /// The API server's words name the object only for some errors; the hint says what to change.

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  targets ──┐
-//!            ├─> Comparison ──tasks──> [Task] ──plan──> Run one step | Wait | Finish
+//!            ├─> Comparison ──tasks──> [Task] ──plan──> Run one step | Record | Clean | Wait | Finish
 //!  live ─────┘                           ^                  │
 //!                     results so far ────┴──── execute <────┘
 //! ```
@@ -11,13 +11,22 @@
 
 pub mod automation;
 pub mod comparison;
+pub mod confirmation;
 pub mod execute;
 pub mod hooks;
 pub mod load;
 pub mod plan;
+pub mod policy;
+pub mod results;
 pub mod retry;
 pub mod targets;
+pub mod tasks;
+#[cfg(test)]
+mod testing;
+pub mod unsupported;
 
 pub use comparison::{Comparison, Item};
-pub use plan::{Plan, Policy, Task};
+pub use plan::Plan;
+pub use policy::Policy;
 pub use targets::Targets;
+pub use tasks::Task;

@@ -1,92 +1,22 @@
-//! Decides the next step of a sync from the comparison and the results so far. Pure.
+//! Decides the next step of a sync from its tasks and the results so far. Pure.
 //!
-//! Source: Argo CD 3.5 sync engine (reference sections 6.2 to 6.7).
+//! ```text
+//!  hook came to an end? ──> Record ──> Clean (its finalizer) ──> something failed? ── no ──> next wave: Run | Wait
+//!                                                                      │ yes                     │ none left
+//!                                                                      v                         v
+//!                                                        SyncFail hooks: Run | Wait ──> Clean ──> Finish
+//! ```
+//!
+//! Source: Argo CD 3.5 sync engine (reference sections 6.3 to 6.7).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use crate::api::application::{ResourceResult, SyncOperation, SyncOperationResource};
+use crate::api::application::ResourceResult;
 use crate::health::HealthCode;
-use crate::resource::annotations::SYNC_OPTIONS;
-use crate::resource::{GroupKind, Object, ResourceKey, order};
-use crate::sync::comparison::{Comparison, Item, SyncCode};
-use crate::sync::hooks::{Phase, Role};
-
-/// What the operation asks for, as far as planning reads it.
-#[derive(Debug, Clone, Default)]
-pub struct Policy {
-    /// Delete what left the target state.
-    pub prune: bool,
-    /// `PruneLast=true` for the whole application.
-    pub prune_last: bool,
-    /// `Prune=false` for the whole application.
-    pub never_prune: bool,
-    /// `ApplyOutOfSyncOnly=true`.
-    pub out_of_sync_only: bool,
-    /// `SkipDryRunOnMissingResource=true` for the whole application.
-    pub allow_missing_kinds: bool,
-    /// The namespace to create first, when it is missing.
-    pub namespace: Option<Object>,
-    /// Only these objects; empty means all.
-    pub only: Vec<SyncOperationResource>,
-    /// Hooks are left out: strategy `apply`, or a selective sync.
-    pub skip_hooks: bool,
-}
-
-impl Policy {
-    /// Reads the policy of a requested sync. Only the operation's own sync options count, never the spec's.
-    #[must_use]
-    pub fn of(sync: &SyncOperation) -> Self {
-        let option = |text: &str| sync.sync_options.iter().any(|one| one == text);
-        let apply_strategy = sync.sync_strategy.as_ref().is_some_and(|strategy| strategy.apply.is_some());
-        Self {
-            prune: sync.prune,
-            prune_last: option("PruneLast=true"),
-            never_prune: option("Prune=false"),
-            out_of_sync_only: option("ApplyOutOfSyncOnly=true"),
-            allow_missing_kinds: option("SkipDryRunOnMissingResource=true"),
-            namespace: None,
-            only: sync.resources.clone(),
-            skip_hooks: apply_strategy || !sync.resources.is_empty(),
-        }
-    }
-}
-
-/// One thing to do to one object.
-#[derive(Debug, Clone)]
-pub struct Task {
-    /// Identity of the object.
-    pub key: ResourceKey,
-    /// API version, for results.
-    pub version: String,
-    /// Phase of the sync.
-    pub phase: Phase,
-    /// Wave within the phase.
-    pub wave: i64,
-    /// What to do.
-    pub action: Action,
-}
-
-/// What to do to an object.
-#[derive(Debug, Clone)]
-pub enum Action {
-    /// Apply the target.
-    Apply {
-        /// The target.
-        object: Object,
-        /// True when the comparison knows that applying would change nothing.
-        unchanged: bool,
-    },
-    /// Delete the live object.
-    Prune {
-        /// Uid of the object that was compared, so that no other is deleted.
-        uid: String,
-    },
-    /// Leave the live object although it left the target state.
-    Keep {
-        /// Why, as in the result.
-        message: &'static str,
-    },
-}
+use crate::resource::ResourceKey;
+use crate::sync::hooks::{HookPhase, LiveHook, Phase};
+use crate::sync::results::{is_failure, is_result_of, is_running_hook, key_of, kubectl_name, result_of, shown};
+use crate::sync::tasks::{Action, Task};
 
 /// The next step.
 #[derive(Debug, Clone)]
@@ -95,6 +25,16 @@ pub enum Plan {
     Run {
         /// The tasks, in order.
         tasks: Vec<Task>,
+    },
+    /// Nothing is to be done, but these results are news. One that says that an object is missing is to be checked first.
+    Record {
+        /// The results.
+        results: Vec<ResourceResult>,
+    },
+    /// Tidy up after hooks, or before they are created again.
+    Clean {
+        /// What to do to which object.
+        cleanups: Vec<Cleanup>,
     },
     /// Nothing can be done until live state changes.
     Wait {
@@ -112,6 +52,17 @@ pub enum Plan {
     },
 }
 
+/// Takes the hook finalizer off an object, and maybe deletes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cleanup {
+    /// The object.
+    pub key: ResourceKey,
+    /// Its uid; without one, only an object that carries the hook finalizer is touched.
+    pub uid: Option<String>,
+    /// Delete it as well.
+    pub delete: bool,
+}
+
 /// How an applied or pruned object stands now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
@@ -126,127 +77,6 @@ pub enum Standing {
     Gone,
 }
 
-/// Lists everything that the sync has to do, in order: phase, wave, kind, name, namespace.
-#[must_use]
-pub fn tasks(comparison: &Comparison, policy: &Policy) -> Vec<Task> {
-    let mut tasks: Vec<Task> = comparison.items.values().filter_map(|item| task_for(item, policy)).collect();
-    if let Some(namespace) = &policy.namespace {
-        tasks.push(Task {
-            key: namespace.key(),
-            version: namespace.version().to_owned(),
-            phase: Phase::PreSync,
-            wave: 0,
-            action: Action::Apply { object: namespace.clone(), unchanged: false },
-        });
-    }
-    reverse_prune_waves(&mut tasks);
-    delay_prunes(&mut tasks, comparison, policy);
-    pull_up_dependencies(&mut tasks);
-    tasks.sort_by(|a, b| sort_key(a).cmp(&sort_key(b)));
-    tasks
-}
-
-fn sort_key(task: &Task) -> (Phase, i64, usize, &str, &str, &str, &str) {
-    let key = &task.key;
-    (task.phase, task.wave, order::rank(&key.kind), &key.kind, &key.name, &key.namespace, &key.group)
-}
-
-fn task_for(item: &Item, policy: &Policy) -> Option<Task> {
-    if item.role != Role::Ordinary || item.is_foreign_copy() || !is_selected(&item.key, &policy.only) {
-        return None;
-    }
-    let (version, action) = match &item.target {
-        Some(target) => {
-            if policy.out_of_sync_only && item.live.is_some() && item.code == SyncCode::Synced {
-                return None;
-            }
-            let unchanged = item.code == SyncCode::Synced && item.applied_by_us;
-            (target.version().to_owned(), Action::Apply { object: target.clone(), unchanged })
-        }
-        // What is being deleted already is not deleted again.
-        None if !item.requires_pruning() || item.live.as_ref().is_some_and(|live| live.being_deleted) => return None,
-        None => {
-            let live = item.live_object.as_ref()?;
-            (live.version().to_owned(), prune_action(live, policy))
-        }
-    };
-    Some(Task { key: item.key.clone(), version, phase: Phase::Sync, wave: item.wave(), action })
-}
-
-/// An annotation on the live object beats the application's option.
-fn prune_action(live: &Object, policy: &Policy) -> Action {
-    let forbidden =
-        live.has_option(SYNC_OPTIONS, "Prune=false") || (policy.never_prune && !live.has_option(SYNC_OPTIONS, "Prune=true"));
-    if !policy.prune {
-        Action::Keep { message: "ignored (requires pruning)" }
-    } else if forbidden {
-        Action::Keep { message: "ignored (no prune)" }
-    } else {
-        Action::Prune { uid: live.uid().to_owned() }
-    }
-}
-
-fn is_selected(key: &ResourceKey, only: &[SyncOperationResource]) -> bool {
-    only.is_empty()
-        || only.iter().any(|one| {
-            one.group == key.group
-                && one.kind == key.kind
-                && one.name == key.name
-                && (one.namespace.is_empty() || one.namespace == key.namespace)
-        })
-}
-
-const fn is_prune(task: &Task) -> bool {
-    matches!(task.action, Action::Prune { .. } | Action::Keep { .. })
-}
-
-/// What was applied last is pruned first: the distinct prune waves are swapped end for end.
-fn reverse_prune_waves(tasks: &mut [Task]) {
-    let waves: BTreeSet<i64> = tasks.iter().filter(|task| is_prune(task)).map(|task| task.wave).collect();
-    let swapped: BTreeMap<i64, i64> = waves.iter().copied().zip(waves.iter().rev().copied()).collect();
-    for task in tasks.iter_mut().filter(|task| is_prune(task)) {
-        task.wave = swapped[&task.wave];
-    }
-}
-
-fn delay_prunes(tasks: &mut [Task], comparison: &Comparison, policy: &Policy) {
-    let last = tasks.iter().filter(|task| task.phase == Phase::Sync).map(|task| task.wave).max().unwrap_or_default();
-    let wave = last.max(0) + 1;
-    for task in tasks.iter_mut().filter(|task| is_prune(task)) {
-        let annotated = comparison.items.get(&task.key).is_some_and(|item| item.has_option("PruneLast=true"));
-        if policy.prune_last || annotated {
-            task.wave = wave;
-        }
-    }
-}
-
-/// A namespace or CRD that something earlier needs takes over that task's phase and wave.
-fn pull_up_dependencies(tasks: &mut [Task]) {
-    let mut earliest_in_namespace: BTreeMap<String, (Phase, i64)> = BTreeMap::new();
-    let mut earliest_of_kind: BTreeMap<GroupKind, (Phase, i64)> = BTreeMap::new();
-    for task in tasks.iter().filter(|task| !is_prune(task)) {
-        let at = (task.phase, task.wave);
-        let namespace = earliest_in_namespace.entry(task.key.namespace.clone()).or_insert(at);
-        *namespace = at.min(*namespace);
-        let kind = earliest_of_kind.entry(task.key.group_kind()).or_insert(at);
-        *kind = at.min(*kind);
-    }
-    for task in tasks.iter_mut() {
-        let Action::Apply { object, .. } = &task.action else { continue };
-        let needed = match (task.key.group.as_str(), task.key.kind.as_str()) {
-            ("", "Namespace") => earliest_in_namespace.get(&task.key.name),
-            ("apiextensions.k8s.io", "CustomResourceDefinition") => {
-                let declared = super::targets::scopes_of_crds(std::slice::from_ref(object)).into_keys().next();
-                declared.and_then(|kind| earliest_of_kind.get(&kind))
-            }
-            _ => None,
-        };
-        if let Some(at) = needed.copied().filter(|at| *at < (task.phase, task.wave)) {
-            (task.phase, task.wave) = at;
-        }
-    }
-}
-
 /// Checks all tasks before anything is applied. `why_invalid` says why a task can never work.
 ///
 /// Returns a failed [`Plan::Finish`], or `None` when all are fine.
@@ -256,7 +86,7 @@ pub fn validate(tasks: &[Task], why_invalid: impl Fn(&Task) -> Option<String>) -
     for task in tasks {
         if let Some(message) = why_invalid(task) {
             messages.insert(message.clone());
-            results.push(result_of(task, "SyncFailed", message, "Failed"));
+            results.push(result_of(task, "SyncFailed", message, HookPhase::Failed));
         }
     }
     if messages.is_empty() {
@@ -269,230 +99,266 @@ pub fn validate(tasks: &[Task], why_invalid: impl Fn(&Task) -> Option<String>) -
 
 /// Decides the next step.
 ///
-/// Same inputs, same plan. A step starts only when everything applied in earlier steps is healthy and everything pruned is
-/// gone; with a single step the operation succeeds right after it.
+/// Same inputs, same plan. A step starts only when everything applied in earlier steps is healthy, its hooks are over and
+/// everything pruned is gone; a last step without hooks ends the operation right after it.
 pub fn plan(tasks: &[Task], results: &[ResourceResult], standing: impl Fn(&Task) -> Standing) -> Plan {
-    if let Some(plan) = failure(results) {
-        return plan;
-    }
-    let result = |task: &Task| results.iter().find(|result| is_result_of(result, task));
-    let Some(next) = tasks.iter().find(|task| result(task).is_none()) else {
-        let message = "successfully synced (all tasks run)".to_owned();
-        return Plan::Finish { succeeded: true, message, results: Vec::new() };
-    };
-    let at = (next.phase, next.wave);
-    let earlier: Vec<&Task> = tasks.iter().filter(|task| (task.phase, task.wave) < at).collect();
-    match still_open(&earlier, &standing) {
-        Open::Nothing => {}
-        Open::Failed(message) => return Plan::Finish { succeeded: false, message, results: Vec::new() },
-        Open::Waiting(message) => return Plan::Wait { message },
-    }
-    let tasks = tasks.iter().filter(|task| (task.phase, task.wave) == at && result(task).is_none()).cloned().collect();
-    Plan::Run { tasks }
+    Board { tasks, results, standing }.plan()
 }
 
-fn failure(results: &[ResourceResult]) -> Option<Plan> {
-    let reasons: BTreeSet<&str> =
-        results.iter().filter(|result| result.status == "SyncFailed").map(|result| result.message.as_str()).collect();
-    if reasons.is_empty() {
-        return None;
+/// What is left to delete when the operation is terminated: its hooks that are not over.
+#[must_use]
+pub fn unfinished_hooks(tasks: &[Task], results: &[ResourceResult]) -> Vec<Cleanup> {
+    let over = |task: &Task| results.iter().any(|result| is_result_of(result, task) && !is_running_hook(result));
+    let live = tasks.iter().filter(|task| !over(task)).filter_map(|task| own_live(task).map(|live| cleanup(task, live, true)));
+    let mut cleanups: Vec<Cleanup> = live.collect();
+    for result in results.iter().filter(|result| is_running_hook(result)) {
+        let key = key_of(result);
+        if !cleanups.iter().any(|cleanup| cleanup.key == key) {
+            cleanups.push(Cleanup { key, uid: None, delete: true });
+        }
     }
-    let reasons: Vec<&str> = reasons.into_iter().collect();
-    let message = format!("one or more objects failed to apply, reason: {}", reasons.join("; "));
-    Some(Plan::Finish { succeeded: false, message, results: Vec::new() })
+    cleanups
 }
 
+/// The live object of a hook, if it was created for this run of it.
+fn own_live(task: &Task) -> Option<&LiveHook> {
+    task.hook.as_ref()?.live.as_ref().filter(|live| live.of_this_run)
+}
+
+fn cleanup(task: &Task, live: &LiveHook, delete: bool) -> Cleanup {
+    Cleanup { key: task.key.clone(), uid: Some(live.uid.clone()), delete }
+}
+
+struct Board<'a, S> {
+    tasks: &'a [Task],
+    results: &'a [ResourceResult],
+    standing: S,
+}
+
+/// What keeps the next step from starting.
 enum Open {
     Nothing,
     Waiting(String),
-    Failed(String),
+    Failed(Vec<ResourceResult>),
 }
 
-fn still_open(earlier: &[&Task], standing: &impl Fn(&Task) -> Standing) -> Open {
-    let mut unhealthy = Vec::new();
-    let mut deleting = Vec::new();
-    for task in earlier {
-        match (&task.action, standing(task)) {
-            (Action::Keep { .. }, _) | (Action::Prune { .. }, Standing::Gone) => {}
-            (Action::Prune { .. }, Standing::Present { being_deleted, .. }) => {
-                if being_deleted {
-                    deleting.push(*task);
-                }
-            }
-            (Action::Apply { .. }, Standing::Gone) => {
-                let message = format!("Resource {} is missing, it might have been deleted", shown(&task.key));
-                return Open::Failed(format!("one or more synchronization tasks completed unsuccessfully, reason: {message}"));
-            }
-            (Action::Apply { .. }, Standing::Present { health, .. }) => match health {
-                None | Some(HealthCode::Healthy) => {}
-                Some(HealthCode::Degraded) => {
-                    return Open::Failed(format!(
-                        "one or more synchronization tasks completed unsuccessfully, reason: {} is Degraded",
-                        shown(&task.key)
-                    ));
-                }
-                Some(_) => unhealthy.push(*task),
-            },
+impl<S: Fn(&Task) -> Standing> Board<'_, S> {
+    fn plan(&self) -> Plan {
+        let news: Vec<ResourceResult> = self.tasks.iter().filter_map(|task| self.news(task)).collect();
+        if !news.is_empty() {
+            return Plan::Record { results: news };
+        }
+        let cleanups: Vec<Cleanup> = self.tasks.iter().filter_map(|task| self.release(task)).collect();
+        if !cleanups.is_empty() {
+            return Plan::Clean { cleanups };
+        }
+        match failure(self.results) {
+            Some(message) => self.after_failure(message),
+            None => self.next_step(),
         }
     }
-    if let Some(message) = waiting_for("healthy state", &unhealthy).or_else(|| waiting_for("deletion", &deleting)) {
-        return Open::Waiting(message);
+
+    fn result(&self, task: &Task) -> Option<&ResourceResult> {
+        self.results.iter().find(|result| is_result_of(result, task))
     }
-    Open::Nothing
+
+    fn is_running(&self, task: &Task) -> bool {
+        self.result(task).is_some_and(is_running_hook)
+    }
+
+    /// The result of a hook that has come to an end, or that was created by a step that could not record it.
+    fn news(&self, task: &Task) -> Option<ResourceResult> {
+        let live = task.hook.as_ref()?.live.as_ref();
+        let Some(result) = self.result(task) else {
+            let message = format!("{} created", kubectl_name(&task.key));
+            return own_live(task).map(|live| result_of(task, "Synced", message, HookPhase::from_health(live.health)));
+        };
+        if !is_running_hook(result) {
+            return None;
+        }
+        let (phase, message) = match live {
+            None => (HookPhase::Error, missing(task)),
+            Some(live) if !live.of_this_run => (HookPhase::Failed, "another object has taken its place".to_owned()),
+            Some(live) => match (HookPhase::from_health(live.health), live.message.as_str()) {
+                (HookPhase::Running, _) => return None,
+                (HookPhase::Failed, "") => (HookPhase::Failed, "the hook failed".to_owned()),
+                (phase, "") => (phase, result.message.clone()),
+                (phase, message) => (phase, message.to_owned()),
+            },
+        };
+        Some(result_of(task, &result.status, message, phase))
+    }
+
+    /// The result is recorded: nothing holds the object any more.
+    fn release(&self, task: &Task) -> Option<Cleanup> {
+        let live = own_live(task).filter(|live| live.held)?;
+        let over = self.result(task).is_some() && !self.is_running(task);
+        over.then(|| cleanup(task, live, false))
+    }
+
+    fn next_step(&self) -> Plan {
+        let mut steps = self.tasks.iter().filter(|task| task.phase != Phase::SyncFail);
+        match steps.find(|task| self.result(task).is_none()) {
+            Some(next) => {
+                let at = next.step();
+                let earlier = self.tasks.iter().filter(|task| task.step() < at && task.phase != Phase::SyncFail).collect();
+                self.when_done(earlier, || self.run(at))
+            }
+            None => self.last_step(),
+        }
+    }
+
+    /// With hooks in it, the last step is waited for: all of it if there were several steps, else only its hooks.
+    fn last_step(&self) -> Plan {
+        let normal = || self.tasks.iter().filter(|task| task.phase != Phase::SyncFail);
+        let last = normal().map(Task::step).max();
+        let has_hooks = normal().any(|task| Some(task.step()) == last && task.hook.is_some());
+        if !has_hooks {
+            return self.finish(true, "successfully synced (all tasks run)".into());
+        }
+        let several = self.tasks.iter().any(|task| Some(task.step()) != last);
+        let waited_for = normal().filter(|task| several || task.hook.is_some()).collect();
+        self.when_done(waited_for, || self.finish(true, "successfully synced (no more tasks)".into()))
+    }
+
+    fn when_done(&self, earlier: Vec<&Task>, then: impl FnOnce() -> Plan) -> Plan {
+        match self.still_open(earlier) {
+            Open::Nothing => then(),
+            Open::Failed(results) => Plan::Record { results },
+            Open::Waiting(message) => Plan::Wait { message },
+        }
+    }
+
+    fn still_open(&self, earlier: Vec<&Task>) -> Open {
+        let (hooks, ordinary): (Vec<&Task>, Vec<&Task>) = earlier.into_iter().partition(|task| task.hook.is_some());
+        let hooks: Vec<&Task> = hooks.into_iter().filter(|task| self.is_running(task)).collect();
+        let (mut unhealthy, mut deleting, mut failed) = (Vec::new(), Vec::new(), Vec::new());
+        for task in ordinary {
+            match (&task.action, (self.standing)(task)) {
+                (Action::Keep { .. }, _) | (Action::Prune { .. }, Standing::Gone) => {}
+                (Action::Prune { .. }, Standing::Present { being_deleted, .. }) => {
+                    if being_deleted {
+                        deleting.push(task);
+                    }
+                }
+                (Action::Apply { .. }, Standing::Gone) => {
+                    failed.push(result_of(task, "Synced", missing(task), HookPhase::Error));
+                }
+                (Action::Apply { .. }, Standing::Present { health, .. }) => match health {
+                    None | Some(HealthCode::Healthy) => {}
+                    Some(HealthCode::Degraded) => {
+                        let message = format!("{} is Degraded", shown(&task.key));
+                        failed.push(result_of(task, "Synced", message, HookPhase::Failed));
+                    }
+                    Some(_) => unhealthy.push(task),
+                },
+            }
+        }
+        if !failed.is_empty() {
+            return Open::Failed(failed);
+        }
+        let waiting = waiting_for("completion of hook", "hooks", &hooks)
+            .or_else(|| waiting_for("healthy state of", "resources", &unhealthy))
+            .or_else(|| waiting_for("deletion of", "resources", &deleting));
+        waiting.map_or(Open::Nothing, Open::Waiting)
+    }
+
+    /// What is left of one step: prunes first, then room for hooks that are in their own way, then everything else.
+    fn run(&self, at: (Phase, i64)) -> Plan {
+        let step: Vec<&Task> = self.tasks.iter().filter(|task| task.step() == at && self.result(task).is_none()).collect();
+        // One unapproved deletion holds everything of its step, creations included, as in Argo CD.
+        let held: Vec<&Task> = step.iter().copied().filter(|task| task.held).collect();
+        if let Some(message) = waiting_for("pruning confirmation of", "resources", &held) {
+            return Plan::Wait { message };
+        }
+        let stale: Vec<(&Task, &LiveHook)> = step.iter().filter_map(|task| Some((*task, in_the_way(task)?))).collect();
+        let prunes: Vec<Task> = step.iter().filter(|task| task.is_prune()).copied().cloned().collect();
+        if stale.is_empty() {
+            return Plan::Run { tasks: step.into_iter().cloned().collect() };
+        }
+        if !prunes.is_empty() {
+            return Plan::Run { tasks: prunes };
+        }
+        let doomed = stale.iter().filter(|(_, live)| live.held || !live.being_deleted);
+        let cleanups: Vec<Cleanup> = doomed.map(|(task, live)| cleanup(task, live, !live.being_deleted)).collect();
+        if !cleanups.is_empty() {
+            return Plan::Clean { cleanups };
+        }
+        let stale: Vec<&Task> = stale.into_iter().map(|(task, _)| task).collect();
+        Plan::Wait { message: waiting_for("deletion of", "hooks", &stale).unwrap_or_default() }
+    }
+
+    /// Hooks that run are waited for, then the failure hooks have their turn, wave by wave.
+    fn after_failure(&self, message: String) -> Plan {
+        let running: Vec<&Task> = self.tasks.iter().filter(|task| self.is_running(task)).collect();
+        if let Some(message) = waiting_for("completion of hook", "hooks", &running) {
+            return Plan::Wait { message };
+        }
+        let (rescue, failed): (Vec<&Task>, Vec<&Task>) =
+            self.tasks.iter().filter(|task| task.phase == Phase::SyncFail).partition(|task| self.result(task).is_none());
+        if let Some(next) = rescue.first() {
+            return self.run(next.step());
+        }
+        if failed.iter().any(|task| self.result(task).is_some_and(is_failure)) {
+            return self.finish(false, format!("{message}; one or more SyncFail hooks failed"));
+        }
+        self.finish(false, message)
+    }
+
+    /// The objects of hooks go before the end is recorded, so that a crash in between repeats the deletion.
+    fn finish(&self, succeeded: bool, message: String) -> Plan {
+        let doomed = self.tasks.iter().filter_map(|task| {
+            let goes = task.hook.as_ref()?.policies.deletes_at_end(succeeded);
+            let live = own_live(task).filter(|live| goes && !live.being_deleted)?;
+            self.result(task).map(|_| cleanup(task, live, true))
+        });
+        let cleanups: Vec<Cleanup> = doomed.collect();
+        if cleanups.is_empty() { Plan::Finish { succeeded, message, results: Vec::new() } } else { Plan::Clean { cleanups } }
+    }
 }
 
-fn waiting_for(what: &str, tasks: &[&Task]) -> Option<String> {
-    let (first, rest) = tasks.split_first()?;
-    let more = if rest.is_empty() { String::new() } else { format!(" and {} more resources", rest.len()) };
-    Some(format!("waiting for {what} of {}{more}", shown(&first.key)))
+/// An object of an earlier run that has to go before the hook can be created.
+fn in_the_way(task: &Task) -> Option<&LiveHook> {
+    let hook = task.hook.as_ref()?;
+    let live = hook.live.as_ref().filter(|live| !live.of_this_run)?;
+    (hook.policies.before_creation || live.being_deleted).then_some(live)
 }
 
-/// `group/Kind/name`; the core group prints as an empty first segment, as in Argo CD.
-fn shown(key: &ResourceKey) -> String {
-    format!("{}/{}/{}", key.group, key.kind, key.name)
-}
-
-fn is_result_of(result: &ResourceResult, task: &Task) -> bool {
-    let key = &task.key;
-    result.kind == key.kind
-        && result.name == key.name
-        && result.namespace == key.namespace
-        && result.group == key.group
-        && result.sync_phase == task.phase.as_str()
-}
-
-/// Makes the result of a task.
-#[must_use]
-pub fn result_of(task: &Task, status: &str, message: String, hook_phase: &str) -> ResourceResult {
-    let images = match &task.action {
-        Action::Apply { object, .. } => crate::resource::images::images(object),
-        Action::Prune { .. } | Action::Keep { .. } => Vec::new(),
+/// Why the operation has failed, if it has; results of failure hooks are no reason.
+fn failure(results: &[ResourceResult]) -> Option<String> {
+    let failed = || results.iter().filter(|result| is_failure(result) && result.sync_phase != Phase::SyncFail.as_str());
+    let reasons = |refused: bool| -> Vec<String> {
+        let chosen = failed().filter(|result| (result.status == "SyncFailed") == refused);
+        let reasons: BTreeSet<String> = chosen.map(reason).collect();
+        reasons.into_iter().collect()
     };
-    ResourceResult {
-        group: task.key.group.clone(),
-        version: task.version.clone(),
-        kind: task.key.kind.clone(),
-        namespace: task.key.namespace.clone(),
-        name: task.key.name.clone(),
-        status: status.to_owned(),
-        message,
-        hook_type: String::new(),
-        hook_phase: hook_phase.to_owned(),
-        sync_phase: task.phase.as_str().to_owned(),
-        images,
+    let (refused, unsuccessful) = (reasons(true), reasons(false));
+    if !refused.is_empty() {
+        return Some(format!("one or more objects failed to apply, reason: {}", refused.join("; ")));
     }
+    if !unsuccessful.is_empty() {
+        let joined = unsuccessful.join("; ");
+        return Some(format!("one or more synchronization tasks completed unsuccessfully, reason: {joined}"));
+    }
+    None
+}
+
+fn reason(result: &ResourceResult) -> String {
+    if result.status == "SyncFailed" || result.hook_type.is_empty() || result.hook_phase == HookPhase::Error.as_str() {
+        return result.message.clone();
+    }
+    format!("{}: {}", shown(&key_of(result)), result.message)
+}
+
+fn missing(task: &Task) -> String {
+    format!("Resource {} is missing, it might have been deleted", shown(&task.key))
+}
+
+fn waiting_for(what: &str, plural: &str, tasks: &[&Task]) -> Option<String> {
+    let (first, rest) = tasks.split_first()?;
+    let more = if rest.is_empty() { String::new() } else { format!(" and {} more {plural}", rest.len()) };
+    Some(format!("waiting for {what} {}{more}", shown(&first.key)))
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn task(kind: &str, name: &str, wave: i64, action: Action) -> Task {
-        let key = ResourceKey::new(if kind == "Deployment" { "apps" } else { "" }, kind, "prod", name);
-        Task { key, version: "v1".into(), phase: Phase::Sync, wave, action }
-    }
-
-    fn apply(kind: &str, name: &str, wave: i64) -> Task {
-        let value = json!({ "apiVersion": "v1", "kind": kind, "metadata": { "name": name } });
-        let object = Object::from_value(value).unwrap_or_default();
-        task(kind, name, wave, Action::Apply { object, unchanged: false })
-    }
-
-    fn prune(name: &str, wave: i64) -> Task {
-        task("ConfigMap", name, wave, Action::Prune { uid: "u".into() })
-    }
-
-    fn names(plan: &Plan) -> Vec<String> {
-        match plan {
-            Plan::Run { tasks } => tasks.iter().map(|task| task.key.name.clone()).collect(),
-            other => vec![format!("{other:?}")],
-        }
-    }
-
-    const fn healthy(_: &Task) -> Standing {
-        Standing::Present { health: Some(HealthCode::Healthy), being_deleted: false }
-    }
-
-    fn done(tasks: &[&Task]) -> Vec<ResourceResult> {
-        tasks.iter().map(|task| result_of(task, "Synced", "ok".into(), "Running")).collect()
-    }
-
-    fn message(plan: Plan) -> String {
-        match plan {
-            Plan::Wait { message } | Plan::Finish { message, .. } => message,
-            Plan::Run { .. } => "runs".into(),
-        }
-    }
-
-    #[test]
-    fn one_wave_at_a_time_and_the_next_waits_for_health() {
-        let tasks = [apply("ConfigMap", "a", 0), apply("Deployment", "b", 0), apply("ConfigMap", "c", 1)];
-        assert_eq!(names(&plan(&tasks, &[], healthy)), ["a", "b"]);
-        let results = done(&[&tasks[0], &tasks[1]]);
-        let progressing = |task: &Task| Standing::Present {
-            health: (task.key.kind == "Deployment").then_some(HealthCode::Progressing),
-            being_deleted: false,
-        };
-        assert_eq!(message(plan(&tasks, &results, progressing)), "waiting for healthy state of apps/Deployment/b");
-        assert_eq!(names(&plan(&tasks, &results, healthy)), ["c"]);
-    }
-
-    #[test]
-    fn a_single_wave_succeeds_whatever_the_health() {
-        let tasks = [apply("Deployment", "a", 0)];
-        let degraded = |_: &Task| Standing::Present { health: Some(HealthCode::Degraded), being_deleted: false };
-        assert_eq!(message(plan(&tasks, &done(&[&tasks[0]]), degraded)), "successfully synced (all tasks run)");
-    }
-
-    #[test]
-    fn a_degraded_or_vanished_object_of_an_earlier_wave_fails_the_sync() {
-        let tasks = [apply("Deployment", "a", 0), apply("ConfigMap", "b", 1)];
-        let results = done(&[&tasks[0]]);
-        let degraded = |_: &Task| Standing::Present { health: Some(HealthCode::Degraded), being_deleted: false };
-        assert!(message(plan(&tasks, &results, degraded)).ends_with("apps/Deployment/a is Degraded"));
-        let gone = message(plan(&tasks, &results, |_| Standing::Gone));
-        assert!(gone.ends_with("Resource apps/Deployment/a is missing, it might have been deleted"), "{gone}");
-    }
-
-    #[test]
-    fn a_failed_object_ends_the_sync_before_the_next_wave() {
-        let tasks = [apply("ConfigMap", "a", 0), apply("ConfigMap", "b", 1)];
-        let results = [result_of(&tasks[0], "SyncFailed", "no".into(), "Failed")];
-        assert_eq!(message(plan(&tasks, &results, healthy)), "one or more objects failed to apply, reason: no");
-    }
-
-    #[test]
-    fn prune_waves_run_backwards() {
-        let mut tasks = vec![prune("first", 0), prune("middle", 1), prune("last", 5)];
-        reverse_prune_waves(&mut tasks);
-        let waves: Vec<i64> = tasks.iter().map(|task| task.wave).collect();
-        assert_eq!(waves, [5, 1, 0]);
-    }
-
-    #[test]
-    fn prune_last_comes_after_every_wave() {
-        let mut tasks = vec![apply("ConfigMap", "a", 3), prune("old", 0)];
-        let policy = Policy { prune: true, prune_last: true, ..Policy::default() };
-        delay_prunes(&mut tasks, &Comparison::default(), &policy);
-        assert_eq!(tasks[1].wave, 4);
-    }
-
-    #[test]
-    fn a_namespace_is_pulled_up_to_its_first_user() {
-        let mut namespace = apply("Namespace", "prod", 7);
-        namespace.key.namespace = String::new();
-        let mut tasks = vec![apply("ConfigMap", "a", -2), namespace];
-        pull_up_dependencies(&mut tasks);
-        assert_eq!(tasks[1].wave, -2);
-    }
-
-    #[test]
-    fn invalid_tasks_stop_everything_and_are_named_once() {
-        let tasks = [apply("ConfigMap", "a", 0), apply("ConfigMap", "b", 0)];
-        let plan = validate(&tasks, |_| Some("not permitted".into())).map(message);
-        assert_eq!(plan, Some("one or more synchronization tasks are not valid: not permitted".into()));
-        assert!(validate(&tasks, |_| None).is_none());
-    }
-}
+mod tests;

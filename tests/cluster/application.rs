@@ -12,22 +12,22 @@ use serde_json::{Value, json};
 use crate::support::git::{GitRepo, GitServer};
 use crate::support::{Cluster, ControllerProcess, TestNamespace, eventually};
 
-const SOON: Duration = Duration::from_secs(40);
+pub const SOON: Duration = Duration::from_secs(40);
 /// A value that may be in its Secret and nowhere else.
 const MARKER: &str = "marker-5be1";
 
 /// A control namespace with its controller, a Git server, and a namespace to deploy to.
-struct Bench {
-    cluster: Cluster,
-    control: TestNamespace,
-    destination: TestNamespace,
-    client: kube::Client,
-    git: GitServer,
-    controller: ControllerProcess,
+pub struct Bench {
+    pub cluster: Cluster,
+    pub control: TestNamespace,
+    pub destination: TestNamespace,
+    pub client: kube::Client,
+    pub git: GitServer,
+    pub controller: ControllerProcess,
 }
 
 impl Bench {
-    async fn start() -> Self {
+    pub async fn start() -> Self {
         let cluster = Cluster::shared().await;
         let control = cluster.namespace("control").await;
         let destination = cluster.namespace("apps").await;
@@ -46,16 +46,16 @@ impl Bench {
         Self { cluster, control, destination, client, git: GitServer::start(), controller }
     }
 
-    fn apps(&self) -> Api<DynamicObject> {
+    pub fn apps(&self) -> Api<DynamicObject> {
         Api::namespaced_with(self.client.clone(), &self.control, &ApiResource::erase::<Application>(&()))
     }
 
-    fn config_maps(&self) -> Api<ConfigMap> {
+    pub fn config_maps(&self) -> Api<ConfigMap> {
         Api::namespaced(self.client.clone(), &self.destination)
     }
 
     /// An Application of a repository's folder `app`, syncing by itself.
-    fn app(&self, name: &str, url: &str) -> Value {
+    pub fn app(&self, name: &str, url: &str) -> Value {
         json!({
             "apiVersion": "argoproj.io/v1alpha1", "kind": "Application", "metadata": { "name": name },
             "spec": {
@@ -67,17 +67,17 @@ impl Bench {
         })
     }
 
-    async fn create(&self, app: &Value) {
+    pub async fn create(&self, app: &Value) {
         self.apps().create(&PostParams::default(), &serde_json::from_value(app.clone()).unwrap()).await.unwrap();
     }
 
-    async fn status(&self, name: &str) -> ApplicationStatus {
+    pub async fn status(&self, name: &str) -> ApplicationStatus {
         let app = self.apps().get(name).await.unwrap();
         serde_json::from_value(app.data["status"].clone()).unwrap_or_default()
     }
 
     /// Waits until an Application's status is as `wanted` says, and returns it.
-    async fn wait(&self, name: &str, what: &str, wanted: impl Fn(&ApplicationStatus) -> bool) -> ApplicationStatus {
+    pub async fn wait(&self, name: &str, what: &str, wanted: impl Fn(&ApplicationStatus) -> bool) -> ApplicationStatus {
         eventually(&format!("{name} to be {what}"), SOON, || async {
             let status = self.status(name).await;
             if wanted(&status) { Ok(status) } else { Err(serde_json::to_string(&status).unwrap()) }
@@ -85,7 +85,7 @@ impl Bench {
         .await
     }
 
-    async fn wait_synced(&self, name: &str, revision: &str) -> ApplicationStatus {
+    pub async fn wait_synced(&self, name: &str, revision: &str) -> ApplicationStatus {
         self.wait(name, &format!("Synced and Healthy at {revision}"), |status| {
             let sync = status.sync.clone().unwrap_or_default();
             let health = status.health.clone().unwrap_or_default();
@@ -95,7 +95,7 @@ impl Bench {
         .await
     }
 
-    async fn wait_condition(&self, name: &str, kind: &str, text: &str) -> ApplicationStatus {
+    pub async fn wait_condition(&self, name: &str, kind: &str, text: &str) -> ApplicationStatus {
         self.wait(name, &format!("{kind} with {text:?}"), |status| {
             status.conditions.iter().any(|condition| condition.type_ == kind && condition.message.contains(text))
         })
@@ -103,7 +103,7 @@ impl Bench {
     }
 }
 
-fn config_map(name: &str, value: &str) -> String {
+pub fn config_map(name: &str, value: &str) -> String {
     format!("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {name}\ndata:\n  k: {value:?}\n")
 }
 
@@ -130,7 +130,7 @@ spec:
     )
 }
 
-fn repository(bench: &Bench, name: &str) -> GitRepo {
+pub fn repository(bench: &Bench, name: &str) -> GitRepo {
     let repo = bench.git.repo(name);
     repo.write("app/settings.yaml", &config_map("settings", "one")).write("app/web.yaml", &deployment("web", 2));
     repo
@@ -407,6 +407,17 @@ async fn secret_values_reach_neither_status_nor_events_nor_logs() {
             status.operation_state.as_ref().is_some_and(|state| state.message.contains("immutable"))
         })
         .await;
+    // Nor when the value itself is what it refuses, and quotes.
+    repo.write("app/secret.yaml", "apiVersion: v1\nkind: Secret\nmetadata:\n  name: plain\nstringData:\n  pin: 48291377\n");
+    let pin = repo.commit("a number");
+    bench
+        .wait("secrets", "failed for the number", |status| {
+            status.operation_state.as_ref().is_some_and(|state| {
+                let revision = state.sync_result.as_ref().map(|result| result.revision.as_str());
+                revision == Some(&pin) && state.message.contains("plain")
+            })
+        })
+        .await;
     let app = serde_json::to_string(&bench.apps().get("secrets").await.unwrap()).unwrap();
     let events: Api<k8s_openapi::api::core::v1::Event> = Api::namespaced(bench.client.clone(), &bench.control);
     let events = serde_json::to_string(&events.list(&ListParams::default()).await.unwrap().items).unwrap();
@@ -414,6 +425,7 @@ async fn secret_values_reach_neither_status_nor_events_nor_logs() {
     let encoded = encoded.trim_end_matches('=');
     for (place, text) in [("Application", app), ("Events", events), ("log", bench.controller.log())] {
         assert!(!text.contains(MARKER) && !text.contains(encoded), "the value is in the {place}");
+        assert!(!text.contains("48291377"), "the number is in the {place}: {text}");
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  spec ──Loader──> manifests ──prepare──> targets ──┐
-//!                                                    ├─predict──> Comparison ──plan::tasks──> [ObjectDiff]
+//!                                                    ├─predict──> Comparison ──tasks::tasks──> [ObjectDiff]
 //!  status.resources ───────────────────────> live ───┘
 //! ```
 
@@ -15,7 +15,7 @@ use futures::{StreamExt, TryStreamExt, stream as streams};
 use super::predict::{Prediction, predict, tell_guesses, unanswered};
 use crate::advice::Advice;
 use crate::api::Application;
-use crate::api::application::SyncOperation;
+use crate::api::application::{Operation, OperationState, SyncOperation};
 use crate::cli::app::{App, revisions};
 use crate::cli::{Context, Failure};
 use crate::cluster::{ClusterError, Discovery, LiveObject, Writer};
@@ -28,8 +28,8 @@ use crate::source::{self, Freshness, Repositories};
 use crate::sync::comparison::SyncCode;
 use crate::sync::hooks::{self, Role};
 use crate::sync::load::Loader;
-use crate::sync::plan::{self, Action};
-use crate::sync::{Comparison, Item, Policy, Targets, targets};
+use crate::sync::tasks::{self, Action};
+use crate::sync::{Comparison, Item, Policy, Targets, Task, targets};
 use crate::ui::diff_view::AppDiff;
 use crate::ui::{problem, stream};
 
@@ -253,8 +253,11 @@ fn object_diffs(
     };
     let comparison = Comparison { items: pairs.into_iter().map(item).collect() };
     let sync = SyncOperation { prune: true, sync_options: sync_options(app).to_vec(), ..SyncOperation::default() };
-    let policy = Policy { out_of_sync_only: true, ..Policy::of(&sync) };
-    let differing = |task: plan::Task| {
+    let operation = Operation { sync: Some(sync), ..Operation::default() };
+    let state = OperationState { operation, ..OperationState::default() };
+    // What a sync would do in the end; hooks are run, not kept in sync.
+    let policy = Policy { out_of_sync_only: true, skip_hooks: true, ..Policy::of(app, &state) };
+    let differing = |task: Task| {
         let ignore = diff::rules_for(&task.key, &app.spec.ignore_differences);
         let before = live.get(&task.key).map(|live| normalise_live(&live.object(), &ignore));
         let after = match &task.action {
@@ -268,5 +271,5 @@ fn object_diffs(
         let diff = object_diff(&task.key, before.as_ref(), after.as_ref());
         Some((task.key, diff))
     };
-    plan::tasks(&comparison, &policy).into_iter().filter_map(differing).collect()
+    tasks::tasks(&comparison, &policy).into_iter().filter_map(differing).collect()
 }

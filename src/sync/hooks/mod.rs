@@ -2,6 +2,12 @@
 //!
 //! Source: Argo CD 3.5 hooks (reference section 6.3): Argo's annotation first, Helm's when it names no valid type.
 
+mod delete_policy;
+mod run;
+
+pub use delete_policy::DeletePolicies;
+pub use run::{Attempt, Hook, HookPhase, LiveHook};
+
 use crate::resource::Object;
 use crate::resource::annotations::{HELM_HOOK, HELM_HOOK_WEIGHT, HOOK, SYNC_WAVE};
 
@@ -19,6 +25,9 @@ pub enum Phase {
 }
 
 impl Phase {
+    /// All phases, in order.
+    pub const ALL: [Self; 4] = [Self::PreSync, Self::Sync, Self::PostSync, Self::SyncFail];
+
     /// Name as in annotations and status.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
