@@ -64,7 +64,11 @@ pub async fn step(app: &Application, cx: &Context, now: Timestamp) -> Option<Ste
         return Some(terminate(app, state, sync, cx, now).await);
     }
     if let Some(finished_at) = &state.finished_at {
-        return Some(waiting_for_retry(app, state, finished_at, now));
+        let newer = resolved_targets(app, cx).await;
+        return Some(match superseded_by(app, state, &newer) {
+            Some(revision) => ended_without_retry(app, state, "Failed", &format!("superseded by {revision}"), now),
+            None => waiting_for_retry(app, state, finished_at, now),
+        });
     }
     Some(sync_step(app, state, sync, cx, now).await)
 }
@@ -95,6 +99,32 @@ pub fn start_note(operation: &Operation) -> String {
 fn started(app: &Application, operation: &Operation, now: Timestamp) -> Step {
     let event = Some((false, "OperationStarted", start_note(operation)));
     Step { app: with_state(app, first_state(operation, now)), found: None, again_in: None, event }
+}
+
+/// The commits that the target revisions of the sources mean as of the last poll; empty strings where that is not known.
+async fn resolved_targets(app: &Application, cx: &Context) -> Vec<String> {
+    let mut resolved = Vec::new();
+    for source in app.sources() {
+        let target = source.target_revision_or_head();
+        let commit = cx.repositories.resolve(&source.repo_url, target, Freshness::Polled).await;
+        resolved.push(commit.map(|commit| commit.to_string()).unwrap_or_default());
+    }
+    resolved
+}
+
+/// The newer revision that makes an automated operation, which waits for its next attempt, pointless: the commit that mends it
+/// must not wait for retries that cannot succeed.
+///
+/// Different from Argo CD, where the retries of the old revision come first.
+fn superseded_by(app: &Application, state: &OperationState, resolved: &[String]) -> Option<String> {
+    let automated = state.operation.initiated_by.as_ref().is_some_and(|who| who.automated);
+    let result = state.sync_result.as_ref()?;
+    if !automated || !operation_sources(app, state).iter().eq(app.sources()) {
+        return None;
+    }
+    let tried = if result.revisions.is_empty() { vec![result.revision.clone()] } else { result.revisions.clone() };
+    let newer = resolved.iter().zip(&tried).find(|(resolved, tried)| !resolved.is_empty() && resolved != tried);
+    newer.map(|(resolved, _)| resolved.clone())
 }
 
 /// A failed attempt waits; when its time has come, results are cleared so that everything is tried again.
@@ -412,7 +442,7 @@ fn ended_without_retry(app: &Application, state: &OperationState, phase: &str, m
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::application::RetryStrategy;
+    use crate::api::application::{OperationInitiator, RetryStrategy};
 
     fn at(text: &str) -> Timestamp {
         text.parse().unwrap_or(Timestamp::UNIX_EPOCH)
@@ -459,6 +489,21 @@ mod tests {
         let last = ended(&due.app, &state_of(&due), "Failed", "no", at("2026-01-01T00:01:00Z"));
         assert_eq!(state_of(&last).message, "no (retried 1 times).");
         assert!(last.app.operation.is_none());
+    }
+
+    #[test]
+    fn an_automated_operation_that_waits_gives_way_to_a_newer_revision() {
+        let (mut app, mut state) = running(1);
+        let source = crate::api::application::ApplicationSource { repo_url: "r".into(), ..Default::default() };
+        app.spec.source = Some(source.clone());
+        state.sync_result =
+            Some(SyncOperationResult { revision: "old".into(), source: Some(source), ..SyncOperationResult::default() });
+        let newer = ["new".to_owned()];
+        assert_eq!(superseded_by(&app, &state, &newer), None, "somebody asked for this very sync");
+        state.operation.initiated_by = Some(OperationInitiator { automated: true, ..OperationInitiator::default() });
+        assert_eq!(superseded_by(&app, &state, &newer), Some("new".into()));
+        assert_eq!(superseded_by(&app, &state, &["old".to_owned()]), None);
+        assert_eq!(superseded_by(&app, &state, &[String::new()]), None, "an unreachable repository says nothing");
     }
 
     #[test]
