@@ -1,22 +1,20 @@
-//! Reads what a decision about an Application needs: project, revisions, manifests, live state; and compares.
+//! Reads what a decision about an Application needs: project, revisions, manifests; and has them compared.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::assessment::Assessment;
+use super::compare::compare;
 use super::context::Context;
-use crate::advice::{Advice, one_line};
+use crate::advice::one_line;
 use crate::api::application::ApplicationSource;
 use crate::api::{AppProject, Application};
-use crate::cluster::{self, Verdicts};
 use crate::diff;
 use crate::project;
 use crate::resource::tracking::instance_name;
-use crate::resource::{GroupKind, Object, ResourceKey};
+use crate::resource::{GroupKind, Object};
 use crate::source::Freshness;
-use crate::sync::comparison::SyncCode;
-use crate::sync::hooks::Role;
 use crate::sync::load::{LoadError, Loader};
-use crate::sync::{Comparison, Item, Targets, targets, unsupported};
+use crate::sync::{targets, unsupported};
 
 /// Which revisions to look at.
 #[derive(Debug, Clone)]
@@ -141,94 +139,4 @@ async fn load_targets(app: &Application, found: &mut Assessment, revisions: &Rev
         }
     }
     complete.then_some(objects)
-}
-
-/// Loads live state and compares; `None` when something could not be loaded.
-async fn compare(
-    app: &Application,
-    instance: &str,
-    project: &AppProject,
-    targets: &Targets,
-    notices: &mut Vec<super::assessment::Notice>,
-    cx: &Context,
-) -> Option<Comparison> {
-    let keys = targets.keys();
-    let kinds = managed_kinds(app, targets, cx).await;
-    let failures = cx.cache.manage(instance, &kinds, &keys).await;
-    for failure in &failures {
-        let text = format!("Failed to load live state of {}: {}", failure.kind, one_line(&failure.error, &failure.error));
-        notices.push(("ComparisonError", text));
-    }
-    if !failures.is_empty() {
-        return None;
-    }
-    let live = cx.cache.live(instance, &keys);
-    let known = cx.take_verdicts(instance);
-    let mut verdicts = Verdicts::new();
-    let mut items = BTreeMap::new();
-    let mut complete = true;
-    for key in keys.iter().chain(live.keys().filter(|key| !keys.contains(*key))) {
-        let (target, live) = (targets.objects.get(key), live.get(key));
-        let namespaced = !key.namespace.is_empty();
-        let permitted = project::check_kind(project, &key.group, &key.kind, &key.name, namespaced);
-        // What the project does not permit is neither compared nor pruned.
-        if target.is_none() && permitted.is_err() {
-            continue;
-        }
-        let mut item = Item::new(key.clone(), target.cloned(), live.cloned());
-        if let (Some(target), Some(live)) = (target, live) {
-            shared_by(live, instance, key, notices);
-            // Hooks are run, not kept in sync.
-            if item.role != Role::Ordinary {
-                items.insert(key.clone(), item);
-                continue;
-            }
-            let Some(info) = kinds.get(&key.group_kind()) else { continue };
-            let ignore = diff::rules_for(key, &app.spec.ignore_differences);
-            match cluster::compare(&cx.writer, info, target, live, &ignore, known.get(key).copied()).await {
-                Ok(difference) => {
-                    item.code = if difference.memo.differs { SyncCode::OutOfSync } else { SyncCode::Synced };
-                    verdicts.insert(key.clone(), difference.memo);
-                }
-                Err(error) => {
-                    complete = false;
-                    item.code = SyncCode::Unknown;
-                    let hint = error.hint().map(|hint| format!(" (hint: {hint})")).unwrap_or_default();
-                    let text = diff::redact(&format!("Failed to compare {key}: {error}{hint}"), target);
-                    notices.push(("ComparisonError", text));
-                }
-            }
-        }
-        if permitted.is_err() {
-            item.code = SyncCode::Unknown;
-        }
-        items.insert(key.clone(), item);
-    }
-    cx.keep_verdicts(instance, verdicts);
-    complete.then_some(Comparison { items })
-}
-
-fn shared_by(live: &cluster::LiveObject, instance: &str, key: &ResourceKey, notices: &mut Vec<super::assessment::Notice>) {
-    if let Some(other) = live.instance().filter(|other| *other != instance && live.is_own()) {
-        let text = format!("{}/{} is part of applications {instance} and {other}", key.kind, key.name);
-        notices.push(("SharedResourceWarning", text));
-    }
-}
-
-/// Kinds to watch: those of the targets, and those of which the Application managed objects before, so that the last object
-/// of a kind is still found after it left the target state.
-async fn managed_kinds(app: &Application, targets: &Targets, cx: &Context) -> BTreeMap<GroupKind, cluster::KindInfo> {
-    let mut wanted = targets.kinds();
-    if let Some(status) = &app.status {
-        wanted.extend(status.resources.iter().map(|one| GroupKind::new(one.group.clone(), one.kind.clone())));
-        let results = status.operation_state.iter().filter_map(|state| state.sync_result.as_ref());
-        let synced = results.flat_map(|result| &result.resources).filter(|one| one.kind != "Namespace");
-        wanted.extend(synced.map(|one| GroupKind::new(one.group.clone(), one.kind.clone())));
-    }
-    // A kind that is gone for good must not ask the API server again and again; targets were looked up before.
-    wanted
-        .into_iter()
-        .filter_map(|kind| cx.discovery.known(&kind).map(|info| (kind, info)))
-        .filter(|(_, info)| info.watchable)
-        .collect()
 }

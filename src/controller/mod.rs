@@ -10,6 +10,7 @@
 
 mod applications;
 mod assessment;
+mod compare;
 mod context;
 mod deletion;
 mod events;
