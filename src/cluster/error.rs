@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use crate::advice::{Advice, Remedy};
 
+/// Label of the ClusterRoles that make up what the controller may deploy; as in `deploy/rbac-deploy.yaml`.
+const AGGREGATED: &str = "gitops.kubectl-gitops.io/aggregate-to-deploy";
+
 /// A failed request to a destination cluster.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ClusterError {
@@ -102,11 +105,9 @@ impl Advice for ClusterError {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Forbidden { .. } => Some(
-                "grant the controller's ServiceAccount this right: add a ClusterRole with the label \
-                 kubectl-gitops.io/aggregate-to-deploy: \"true\""
-                    .into(),
-            ),
+            Self::Forbidden { .. } => Some(format!(
+                "grant the controller's ServiceAccount this right: add a ClusterRole with the label {AGGREGATED}: \"true\""
+            )),
             Self::UnknownKind { .. } => Some("install its CustomResourceDefinition, or add it to this application".into()),
             Self::NotFound { message } if message.starts_with("namespaces ") => {
                 Some("create the namespace, or set the sync option CreateNamespace=true".into())
@@ -116,5 +117,17 @@ impl Advice for ClusterError {
             }
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::AGGREGATED;
+
+    #[test]
+    fn the_hint_names_the_label_that_is_shipped() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/rbac-deploy.yaml");
+        let shipped = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(shipped.contains(&format!("{AGGREGATED}: \"true\"")), "{AGGREGATED} is not in {path}");
     }
 }
