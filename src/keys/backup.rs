@@ -8,11 +8,12 @@ use std::io::{Read as _, Write as _};
 use age::secrecy::SecretString;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
-use zeroize::{Zeroize as _, Zeroizing};
+use zeroize::Zeroizing;
 
 use super::KeySecret;
 use crate::advice::{Advice, Remedy};
 use crate::resource::yaml;
+use crate::sealing;
 
 /// Larger backups are refused when read: ten years of monthly keys are 1 MB.
 pub const MAX_BACKUP_BYTES: u64 = 16 << 20;
@@ -115,7 +116,7 @@ pub fn to_list(secrets: &[KeySecret]) -> Zeroizing<String> {
     let items = secrets.iter().map(|secret| serde_json::to_value(secret.for_backup()).unwrap_or_default()).collect::<Vec<_>>();
     let mut list = json!({ "apiVersion": "v1", "kind": "List", "items": items });
     let text = Zeroizing::new(yaml::to_yaml(&list));
-    wipe(&mut list);
+    sealing::wipe(&mut list);
     text
 }
 
@@ -140,15 +141,6 @@ pub fn from_list(text: &str) -> Result<Vec<KeySecret>, BackupError> {
         }
     }
     if secrets.is_empty() { Err(bad("no Secret in it".to_owned())) } else { Ok(secrets) }
-}
-
-fn wipe(value: &mut Value) {
-    match value {
-        Value::String(text) => text.zeroize(),
-        Value::Array(items) => items.iter_mut().for_each(wipe),
-        Value::Object(map) => map.values_mut().for_each(wipe),
-        _ => {}
-    }
 }
 
 /// Encrypts a backup, as ASCII when `armored`. A passphrase costs about a second on purpose.

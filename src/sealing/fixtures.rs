@@ -21,7 +21,7 @@ pub fn text(path: &str) -> String {
 
 /// A fixture as JSON.
 pub fn yaml(path: &str) -> Value {
-    serde_saphyr::from_str(&text(path)).unwrap()
+    crate::resource::yaml::parse_one(&text(path)).unwrap()
 }
 
 /// A fixture as an object.

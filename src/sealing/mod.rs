@@ -30,7 +30,7 @@ pub use diagnosis::{Diagnosis, recorded_place};
 pub use envelope::{SealError, SessionKey, open, seal};
 pub use key::{KeyError, KeyId, PrivateKey, PublicKey, pkcs1_from_pkcs8};
 pub use keyring::{Keyring, SealingKey, Trial};
-pub use opened::{OpenedSecret, SecretManifest, Source, managed_by_us, skips_owner_reference};
+pub use opened::{OpenedSecret, SecretManifest, Source, managed_by_us, skips_owner_reference, wipe};
 pub use plaintext::Plaintext;
 pub use scope::{
     CLUSTER_WIDE, Label, MANAGED, NAMESPACE_WIDE, PATCH, SKIP_OWNER_REFERENCES, Scope, Target, UNSEALED, UNSEALED_FROM,

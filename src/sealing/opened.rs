@@ -151,7 +151,8 @@ impl Drop for SecretManifest {
     }
 }
 
-fn wipe(value: &mut Value) {
+/// Overwrites every string below a value.
+pub fn wipe(value: &mut Value) {
     match value {
         Value::String(text) => text.zeroize(),
         Value::Array(items) => items.iter_mut().for_each(wipe),
