@@ -113,6 +113,8 @@ impl Mirror {
                 return Ok(opened.clone());
             }
             self.reset();
+        } else {
+            remove_leftovers(&self.folder);
         }
         let store = match gix::open_opts(&self.folder, self.open_options()) {
             Ok(repository) => repository.into_sync(),
@@ -245,6 +247,27 @@ fn percent_encode(text: &str) -> String {
     text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
 }
 
+/// Removes what a process that was killed in the middle of a fetch left behind. A mirror has one owner, so whatever is locked
+/// when it is first opened is locked by nobody, and would stay so for ever.
+fn remove_leftovers(folder: &Path) {
+    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        let path = entry.path();
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            remove_leftovers(&path);
+        } else if is_leftover(&path) {
+            // What cannot be removed is named by the fetch that it stands in the way of.
+            let _ = std::fs::remove_file(&path);
+        }
+    }
+}
+
+/// A lock of any file, or a pack that was being received.
+fn is_leftover(path: &Path) -> bool {
+    let unfinished = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(".tmp"));
+    unfinished || path.extension().is_some_and(|extension| extension == "lock")
+}
+
 fn count_packs(folder: &Path) -> usize {
     let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
     entries.flatten().filter(|entry| entry.path().extension().is_some_and(|extension| extension == "pack")).count()
@@ -279,6 +302,24 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
     use super::super::testing::GitRepo;
     use super::*;
+
+    #[test]
+    fn locks_of_a_killed_process_do_not_stand_in_the_way() {
+        let (folder, repo) = (tempfile::tempdir().unwrap(), GitRepo::new());
+        let first = repo.write("a.yaml", "a: 1\n").commit("first");
+        let address = Address::parse(&format!("file://{}", repo.folder.path().display())).unwrap();
+        let mirror = || Mirror::new(address.clone(), folder.path().to_owned(), Duration::from_secs(20));
+        mirror().fetch(&first, &AtomicBool::new(false)).unwrap();
+        let second = repo.write("a.yaml", "a: 2\n").commit("second");
+        let leftovers = ["shallow.lock".to_owned(), format!("refs/gitops/{second}.lock"), "objects/pack/.tmpAbCdEf".to_owned()];
+        for name in &leftovers {
+            std::fs::write(folder.path().join(name), "").unwrap();
+        }
+        let mut next = mirror();
+        next.fetch(&second, &AtomicBool::new(false)).unwrap();
+        assert!(next.find(&second).unwrap().is_some() && next.find(&first).unwrap().is_some());
+        assert!(leftovers.iter().all(|name| !folder.path().join(name).exists()));
+    }
 
     /// A stand-in for ssh that runs the remote command here, and writes down how it was called.
     #[test]
