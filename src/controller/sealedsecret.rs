@@ -9,7 +9,9 @@
 //! Steady state is the watches and nothing else. Each opened Secret carries a digest of what it was opened from, so a restart
 //! neither decrypts nor writes. What needs a person waits for a change; what may go away by itself is tried again with a growing wait.
 
+mod backlog;
 mod context;
+mod foreign;
 mod keys;
 mod reconcile;
 mod secrets;
@@ -22,7 +24,10 @@ use std::sync::Arc;
 use futures::{FutureExt as _, Stream, StreamExt as _};
 use kube::api::DynamicObject;
 use kube::runtime::reflector::{self, ObjectRef};
+use kube::runtime::watcher::Event;
 use kube::runtime::{Controller, WatchStreamExt as _, controller, watcher};
+
+use self::secrets::{Place, place_of};
 
 use crate::advice::{Advice, Remedy};
 use crate::resource::annotations::LAST_APPLIED;
@@ -49,6 +54,7 @@ impl Advice for Error {
 /// When one of the loops ends, which none should.
 pub async fn run(cx: Arc<SealingContext>) -> Result<(), Error> {
     let (changes, changed_secrets) = futures::channel::mpsc::unbounded();
+    cx.send_changes_to(changes.clone());
     let ended = tokio::select! {
         () = keys::run(&cx) => "sealing keys",
         () = secrets::run(&cx, changes) => "opened Secrets",
@@ -63,20 +69,72 @@ async fn sealed_secrets(cx: Arc<SealingContext>, changed_secrets: impl Stream<It
     let resource = context::sealed_secret_resource();
     let writer = reflector::store::Writer::new(resource.clone());
     let reader = writer.as_reader();
-    let stream =
-        watcher(cx.sealed_secrets(), watcher::Config::default()).default_backoff().modify(trim).reflect(writer).applied_objects();
-    let stream = stream.inspect(|result| {
-        if let Err(error) = result {
-            tracing::warn!(%error, "watching SealedSecrets failed, trying again");
-        }
-    });
-    Controller::for_stream_with(stream, reader, resource)
+    let events = watcher(cx.sealed_secrets(), watcher::Config::default()).default_backoff().modify(trim).reflect(writer);
+    let edited = edited(events, Arc::clone(&cx));
+    let (backlog, finished) = (Arc::clone(&cx), Arc::clone(&cx));
+    Controller::for_stream_with(edited, reader.clone(), resource)
         .with_config(controller::Config::default().concurrency(CONCURRENCY))
         .reconcile_on(changed_secrets)
-        .reconcile_all_on(cx.keys_changed())
+        .reconcile_on(futures::stream::unfold(backlog, async |cx| Some((object_ref(&cx.backlog.next().await), cx))))
+        .reconcile_on(after_changed_keys(Arc::clone(&cx), reader))
         .run(|object, cx| reconcile::reconcile(object, cx).map(Ok), |_, error: &std::convert::Infallible, _| match *error {}, cx)
-        .for_each(|_| std::future::ready(()))
+        .for_each(move |outcome| {
+            // An object that is gone is not reconciled, so nobody else ends its turn.
+            if let Err(controller::Error::ObjectNotFound(gone)) = outcome {
+                finished.backlog.finished(&(gone.namespace.unwrap_or_default(), gone.name));
+            }
+            std::future::ready(())
+        })
         .await;
+}
+
+/// The SealedSecrets that somebody writes, as they come. Those of a list go to the backlog.
+fn edited(
+    events: impl Stream<Item = Result<Event<DynamicObject>, watcher::Error>> + Send + 'static,
+    cx: Arc<SealingContext>,
+) -> impl Stream<Item = Result<DynamicObject, watcher::Error>> + Send + 'static {
+    let mut listed = Vec::new();
+    events.filter_map(move |event| {
+        let edited = match event {
+            Ok(Event::Apply(object)) => Some(Ok(object)),
+            Ok(Event::Init) => {
+                listed.clear();
+                None
+            }
+            Ok(Event::InitApply(object)) => {
+                listed.push(place_of(&object.metadata));
+                None
+            }
+            Ok(Event::InitDone) => {
+                cx.backlog.add(std::mem::take(&mut listed));
+                None
+            }
+            Ok(Event::Delete(object)) => {
+                cx.foreign.forget(&place_of(&object.metadata));
+                None
+            }
+            Err(error) => {
+                tracing::warn!(%error, "watching SealedSecrets failed, trying again");
+                Some(Err(error))
+            }
+        };
+        std::future::ready(edited)
+    })
+}
+
+/// Puts every SealedSecret into the backlog whenever the keys change. Names none itself.
+fn after_changed_keys(
+    cx: Arc<SealingContext>,
+    reader: reflector::Store<DynamicObject>,
+) -> impl Stream<Item = ObjectRef<DynamicObject>> + Send + 'static {
+    cx.keys_changed().filter_map(move |()| {
+        cx.backlog.add(reader.state().iter().map(|object| place_of(&object.metadata)));
+        std::future::ready(None)
+    })
+}
+
+fn object_ref((namespace, name): &Place) -> ObjectRef<DynamicObject> {
+    ObjectRef::new_with(name, context::sealed_secret_resource()).within(namespace)
 }
 
 /// Keeps what opening reads, and of managedFields only who wrote when.

@@ -33,7 +33,7 @@ pub use keyring::{Keyring, SealingKey, Trial};
 pub use opened::{OpenedSecret, SecretManifest, Source, managed_by_us, skips_owner_reference, wipe};
 pub use plaintext::Plaintext;
 pub use scope::{
-    CLUSTER_WIDE, Label, MANAGED, NAMESPACE_WIDE, PATCH, SKIP_OWNER_REFERENCES, Scope, Target, UNSEALED, UNSEALED_FROM,
+    CLUSTER_WIDE, HEAL, Label, MANAGED, NAMESPACE_WIDE, PATCH, SKIP_OWNER_REFERENCES, Scope, Target, UNSEALED, UNSEALED_FROM,
     UNSEALED_WITH,
 };
 pub use seal::{SealSecretError, SealedFor, seal_secret};

@@ -19,6 +19,9 @@ pub const SKIP_OWNER_REFERENCES: &str = "sealedsecrets.bitnami.com/skip-set-owne
 pub const UNSEALED: &str = "kubectl-gitops.io/unsealed";
 /// Annotation of a Secret that we opened: what it was opened from. Nothing in it depends on plaintext.
 pub const UNSEALED_FROM: &str = "kubectl-gitops.io/unsealed-from";
+/// Annotation of a SealedSecret: with the value `false`, its Secret is left as people change or delete it until the SealedSecret
+/// itself changes.
+pub const HEAL: &str = "kubectl-gitops.io/heal";
 /// Annotation of a Secret that we opened: the key that opened it.
 pub const UNSEALED_WITH: &str = "kubectl-gitops.io/unsealed-with";
 

@@ -300,13 +300,26 @@ async fn a_broken_key_is_skipped_and_the_others_work() {
 #[tokio::test]
 async fn a_foreign_secret_stays_untouched_until_it_goes_or_may_be_managed() {
     let bench = Bench::start().await;
+    let mark = bench.cluster.audit().mark().await;
     for name in ["gone", "managed"] {
         bench.create_secret(secret(&bench.namespace, name, "theirs")).await;
         bench.apply(&kubeseal_secret(&bench.certificate(), &secret(&bench.namespace, name, MARKER), &[])).await;
         bench.condition(name, "False", &format!("Resource \"{name}\" already exists and is not managed by SealedSecret")).await;
         bench.value(name, "password", "theirs").await;
     }
-    assert_eq!(bench.counts().0, 0, "no key is used for what may not be written");
+    assert_eq!(bench.counts().0, 2, "a key is used once, and not again for what may not be written");
+    let user = format!("system:serviceaccount:{}:{SERVICE_ACCOUNT}", bench.namespace.name());
+    eventually("watches of both, so that their end is noticed at once", SOON, || async {
+        let requests = bench.cluster.audit().of_user_since(&user, mark).await;
+        let watches = requests.iter().filter(|entry| entry.verb == "watch" && entry.resource == "secrets");
+        let names: Vec<_> = watches.map(|entry| entry.name.clone()).collect();
+        if ["gone", "managed"].iter().all(|name| names.iter().any(|watched| watched == name)) {
+            Ok(())
+        } else {
+            Err(names.join(", "))
+        }
+    })
+    .await;
     bench.secrets().delete("gone", &DeleteParams::default()).await.unwrap();
     bench.value("gone", "password", MARKER).await;
     let managed = json!({"metadata": {"annotations": {"sealedsecrets.bitnami.com/managed": "true"}}});
@@ -356,6 +369,60 @@ async fn a_deleted_or_edited_secret_comes_back() {
         })
         .await;
     }
+}
+
+#[tokio::test]
+async fn a_sealed_secret_may_ask_for_its_secret_to_be_left_alone() {
+    let bench = Bench::start().await;
+    let sealed = |value: &str| {
+        let mut sealed = kubeseal_secret(&bench.certificate(), &secret(&bench.namespace, "db", value), &[]);
+        sealed["metadata"]["annotations"] = json!({"kubectl-gitops.io/heal": "false"});
+        sealed
+    };
+    bench.apply(&sealed("first")).await;
+    bench.value("db", "password", "first").await;
+    bench.condition("db", "True", "").await;
+    let edit = json!({"stringData": {"password": "edited"}});
+    bench.secrets().patch("db", &PatchParams::default(), &Patch::Merge(edit)).await.unwrap();
+    // Another object behind it shows that the edit has been looked at.
+    bench.apply(&kubeseal_secret(&bench.certificate(), &secret(&bench.namespace, "next", MARKER), &[])).await;
+    bench.condition("next", "True", "").await;
+    bench.value("db", "password", "edited").await;
+    bench.secrets().delete("db", &DeleteParams::default()).await.unwrap();
+    bench.apply(&kubeseal_secret(&bench.certificate(), &secret(&bench.namespace, "last", MARKER), &[])).await;
+    bench.condition("last", "True", "").await;
+    assert!(bench.secrets().get_opt("db").await.unwrap().is_none());
+    // A change of the SealedSecret itself is followed.
+    bench.apply(&sealed(MARKER)).await;
+    bench.value("db", "password", MARKER).await;
+}
+
+#[tokio::test]
+async fn what_is_new_does_not_wait_behind_a_backlog() {
+    let mut bench = Bench::start().await;
+    bench.controller.abort();
+    let stock: Vec<String> = (0..120).map(|number| format!("old-{number}")).collect();
+    let sealed = kubeseal_secret(&bench.certificate(), &secret(&bench.namespace, "any", MARKER), &["--scope", "cluster-wide"]);
+    for name in &stock {
+        let mut sealed = sealed.clone();
+        sealed["metadata"]["name"] = name.as_str().into();
+        sealed["spec"]["template"]["metadata"]["name"] = name.as_str().into();
+        bench.apply(&sealed).await;
+    }
+    let new = kubeseal_secret(&bench.certificate(), &secret(&bench.namespace, "new", MARKER), &[]);
+    bench.restart().await;
+    let asked = bench.apply(&new).await.metadata.resource_version.unwrap().parse::<u64>().unwrap();
+    bench.counted((121, 121, 121), "everything to be opened in the end").await;
+    let secrets = bench.secrets().list(&ListParams::default()).await.unwrap().items;
+    // Each was written once, so the versions say in which order.
+    let version = |secret: &Secret| secret.metadata.resource_version.as_deref().unwrap().parse::<u64>().unwrap();
+    let opened = version(secrets.iter().find(|secret| secret.metadata.name.as_deref() == Some("new")).unwrap());
+    let stood_before_it = secrets.iter().filter(|secret| (asked..opened).contains(&version(secret))).count();
+    let later = secrets.iter().filter(|secret| version(secret) > opened).count();
+    assert!(
+        later > 0 && stood_before_it <= 20,
+        "{stood_before_it} old ones were opened while the new one waited, {later} after it"
+    );
 }
 
 #[tokio::test]

@@ -2,18 +2,22 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use futures::Stream;
+use futures::channel::mpsc::UnboundedSender;
 use k8s_openapi::api::core::v1::Secret;
 use kube::Client;
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind};
 use kube::core::PartialObjectMeta;
 use kube::runtime::events::{Recorder, Reporter};
+use kube::runtime::reflector::ObjectRef;
 use tokio::sync::watch;
 
-use super::secrets::SecretIndex;
+use super::backlog::Backlog;
+use super::foreign::ForeignSecrets;
+use super::secrets::{Place, SecretIndex};
 use crate::sealing::Keyring;
 
 /// First wait after a failed attempt; it doubles up to [`LONGEST_WAIT`].
@@ -28,6 +32,9 @@ pub struct SealingContext {
     namespace: Option<String>,
     pub(super) keys: watch::Sender<Arc<Keyring>>,
     pub(super) secrets: SecretIndex,
+    pub(super) backlog: Backlog,
+    pub(super) foreign: ForeignSecrets,
+    changes: OnceLock<UnboundedSender<ObjectRef<DynamicObject>>>,
     pub(super) events: Recorder,
     /// Keys are loaded, and the certificate is published.
     pub(super) keys_ready: watch::Sender<bool>,
@@ -66,6 +73,9 @@ impl SealingContext {
             namespace: None,
             keys: watch::Sender::new(Arc::default()),
             secrets: SecretIndex::default(),
+            backlog: Backlog::default(),
+            foreign: ForeignSecrets::default(),
+            changes: OnceLock::new(),
             keys_ready: watch::Sender::new(false),
             counters: Counters::default(),
             attempts: Mutex::default(),
@@ -123,6 +133,24 @@ impl SealingContext {
     /// Ticks whenever the set of keys has changed.
     pub(super) fn keys_changed(&self) -> impl Stream<Item = ()> + Send + use<> {
         futures::stream::unfold(self.keys.subscribe(), async |mut keys| keys.changed().await.ok().map(|()| ((), keys)))
+    }
+
+    /// Where to name SealedSecrets that should be looked at.
+    pub(super) fn send_changes_to(&self, changes: UnboundedSender<ObjectRef<DynamicObject>>) {
+        // Set once: the loops run once.
+        let _ = self.changes.set(changes);
+    }
+
+    /// Watches the Secret of somebody else, so that its SealedSecret is looked at as soon as it changes.
+    pub(super) fn watch_foreign(&self, place: &Place) {
+        if let Some(changes) = self.changes.get() {
+            self.foreign.watch(&self.client, place, changes);
+        }
+    }
+
+    /// Whether the last attempt at an object failed.
+    pub(super) fn has_failed(&self, object: &str) -> bool {
+        self.attempts.lock().unwrap_or_else(PoisonError::into_inner).contains_key(object)
     }
 
     /// How long to wait before an object's next attempt.

@@ -10,14 +10,14 @@ use serde_json::{Map, Value, json};
 
 use super::SealingContext;
 use super::context::{Counters, sealed_secret_resource};
-use super::secrets::{FIELD_MANAGER, Place, SecretFacts};
+use super::secrets::{FIELD_MANAGER, Place, SecretFacts, place_of};
 use super::status::{self, Verdict};
 use crate::advice::one_line;
 use crate::api::SealedSecret;
 use crate::resource::Object;
 use crate::sealing::{
-    KeyId, OpenedSecret, Ownership, SecretManifest, Source, Trial, UNSEALED_WITH, UnsealError, Write, managed_by_us, ownership,
-    plan_write, skips_owner_reference, unseal,
+    HEAL, KeyId, OpenedSecret, Ownership, SecretManifest, Source, Trial, UNSEALED_WITH, UnsealError, Write, managed_by_us,
+    ownership, plan_write, skips_owner_reference, unseal,
 };
 
 /// Longest message of an Event that the API server takes.
@@ -30,7 +30,7 @@ enum Obstacle {
     Unreadable(serde_json::Error),
     /// It does not open; only an edit or another key helps.
     Unseal(UnsealError),
-    /// A Secret of its name belongs to somebody else; that may change at any time, and we do not watch it.
+    /// A Secret of its name belongs to somebody else.
     NotManaged { name: String },
     /// The API server refused or was away.
     Api(kube::Error),
@@ -94,12 +94,17 @@ fn immutable_note((namespace, name): &Place) -> String {
 
 /// Brings the Secret of one SealedSecret to what it should be, and says so in its status.
 pub(super) async fn reconcile(object: Arc<DynamicObject>, cx: Arc<SealingContext>) -> Action {
+    let place = place_of(&object.metadata);
     if object.metadata.deletion_timestamp.is_some() {
+        cx.backlog.finished(&place);
         return Action::await_change();
     }
-    let place: Place = (object.metadata.namespace.clone().unwrap_or_default(), object.metadata.name.clone().unwrap_or_default());
     let key = format!("{}/{}", place.0, place.1);
-    let outcome = open(&object, &place, &cx).await;
+    let outcome = open(&object, &place, &key, &cx).await;
+    match &outcome {
+        Err(Obstacle::NotManaged { .. }) => cx.watch_foreign(&place),
+        _ => cx.foreign.forget(&place),
+    }
     let verdict = outcome.as_ref().map_or_else(Obstacle::verdict, |_| Verdict::synced());
     let status_written = status::write(&cx, &object, &verdict).await;
     if matches!(status_written, Ok(true)) || matches!(outcome, Ok(Done::Wrote)) {
@@ -108,6 +113,7 @@ pub(super) async fn reconcile(object: Arc<DynamicObject>, cx: Arc<SealingContext
     if let Err(error) = &status_written {
         tracing::warn!(sealed_secret = key, %error, "cannot write the status, trying again");
     }
+    cx.backlog.finished(&place);
     match outcome {
         Err(obstacle) if obstacle.is_retried() => Action::requeue(cx.wait_after_failure(&key)),
         _ if status_written.is_err() => Action::requeue(cx.wait_after_failure(&key)),
@@ -127,23 +133,41 @@ enum Done {
     Wrote,
 }
 
-async fn open(object: &DynamicObject, place: &Place, cx: &SealingContext) -> Result<Done, Obstacle> {
+async fn open(object: &DynamicObject, place: &Place, key: &str, cx: &SealingContext) -> Result<Done, Obstacle> {
     let sealed = Arc::new(read(object)?);
     let source = Source::of(&sealed);
     let facts = cx.secrets.get(place);
-    if facts.as_ref().is_some_and(|facts| is_in_order(facts, &sealed, &source)) {
+    let is_in_order = facts.as_ref().is_some_and(|facts| is_in_order(facts, &sealed, &source));
+    if is_in_order || is_left_alone(object, facts.as_ref(), &source) {
         return Ok(Done::Already);
     }
-    // Before any key is used: a foreign Secret would be looked at again and again.
-    let live = get_secret(cx, place).await.map_err(Obstacle::Api)?;
-    let ownership = live.as_ref().map_or(Ownership::Ours, |live| ownership(live, &sealed));
-    if ownership == Ownership::Foreign {
-        return Err(Obstacle::NotManaged { name: place.1.clone() });
-    }
-    let last = live.as_ref().and_then(|live| live.annotation(UNSEALED_WITH)).map(KeyId::remembered);
+    // A Secret without our label is rarely there: it is created unseen, which saves a request for every new object.
+    let is_guess = facts.is_none() && !cx.has_failed(key);
+    // Otherwise before any key is used: a foreign Secret would be looked at again and again.
+    let live = if is_guess { None } else { find_own(&sealed, place, cx).await? };
+    let last = live.as_ref().and_then(|(live, _)| live.annotation(UNSEALED_WITH)).map(KeyId::remembered);
     let (mut opened, used) = decrypt(&sealed, last, object, cx).await?;
     opened.remember(&source, used.as_ref());
-    write(cx, place, &opened, live, ownership).await.map_err(Obstacle::Api)
+    match write(cx, place, &opened, live).await {
+        Err(kube::Error::Api(status)) if is_guess && status.reason == "AlreadyExists" => {
+            let live = find_own(&sealed, place, cx).await?;
+            write(cx, place, &opened, live).await.map_err(Obstacle::Api)
+        }
+        written => written.map_err(Obstacle::Api),
+    }
+}
+
+/// The Secret as it is, with our right to it; none when there is no such Secret.
+async fn find_own(
+    sealed: &SealedSecret,
+    place: &Place,
+    cx: &SealingContext,
+) -> Result<Option<(SecretManifest, Ownership)>, Obstacle> {
+    let Some(live) = get_secret(cx, place).await.map_err(Obstacle::Api)? else { return Ok(None) };
+    match ownership(&live, sealed) {
+        Ownership::Foreign => Err(Obstacle::NotManaged { name: place.1.clone() }),
+        ownership => Ok(Some((live, ownership))),
+    }
 }
 
 fn read(object: &DynamicObject) -> Result<SealedSecret, Obstacle> {
@@ -164,6 +188,16 @@ fn is_in_order(facts: &SecretFacts, sealed: &SealedSecret, source: &Source) -> b
         || facts.is_patched()
         || managed_by_us(facts.unsealed_from.as_deref(), uid) && skips_owner_reference(sealed);
     facts.unsealed_from.as_deref() == Some(source.as_str()) && owned && facts.is_untouched(sealed.spec.encrypted_data.keys())
+}
+
+/// Whether the SealedSecret asks for its Secret to be left as people make it, and has opened once as it is now.
+fn is_left_alone(object: &DynamicObject, facts: Option<&SecretFacts>, source: &Source) -> bool {
+    let annotations = object.metadata.annotations.as_ref();
+    let asks = annotations.and_then(|all| all.get(HEAL)).is_some_and(|value| value == "false");
+    asks && match facts {
+        Some(facts) => facts.unsealed_from.as_deref() == Some(source.as_str()),
+        None => status::is_synced(object),
+    }
 }
 
 /// Opens on a thread that may block: a private RSA operation takes milliseconds, and there is one for every item.
@@ -210,9 +244,9 @@ async fn write(
     cx: &SealingContext,
     place: &Place,
     opened: &OpenedSecret,
-    live: Option<SecretManifest>,
-    ownership: Ownership,
+    live: Option<(SecretManifest, Ownership)>,
 ) -> Result<Done, kube::Error> {
+    let (live, ownership) = live.map_or((None, Ownership::Ours), |(live, ownership)| (Some(live), ownership));
     let parameters = PostParams { field_manager: Some(FIELD_MANAGER.into()), ..PostParams::default() };
     let body = |manifest: &SecretManifest| serde_json::to_vec(&**manifest).map_err(kube::Error::SerdeError);
     let request = match plan_write(opened.manifest(), live.as_ref(), ownership) {

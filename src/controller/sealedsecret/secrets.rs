@@ -12,8 +12,7 @@ use kube::runtime::watcher::Event;
 use kube::runtime::{WatchStreamExt as _, watcher};
 use tokio::sync::watch;
 
-use super::SealingContext;
-use super::context::sealed_secret_resource;
+use super::{SealingContext, object_ref};
 use crate::sealing::{KeyId, PATCH, UNSEALED, UNSEALED_FROM, UNSEALED_WITH};
 
 /// Field manager of the Secrets that we write.
@@ -156,14 +155,14 @@ pub(super) async fn run(cx: &SealingContext, changes: UnboundedSender<ObjectRef<
                 Vec::new()
             }
         };
-        for (namespace, name) in changed {
-            let sealed = ObjectRef::new_with(&name, sealed_secret_resource()).within(&namespace);
-            let _ = changes.unbounded_send(sealed);
+        for place in changed {
+            let _ = changes.unbounded_send(object_ref(&place));
         }
     }
 }
 
-fn place_of(metadata: &ObjectMeta) -> Place {
+/// Where an object is.
+pub(super) fn place_of(metadata: &ObjectMeta) -> Place {
     (metadata.namespace.clone().unwrap_or_default(), metadata.name.clone().unwrap_or_default())
 }
 

@@ -32,6 +32,14 @@ impl Verdict {
     }
 }
 
+/// Whether the status says that this generation was opened.
+pub(super) fn is_synced(object: &DynamicObject) -> bool {
+    let status = &object.data["status"];
+    let conditions = status["conditions"].as_array().into_iter().flatten();
+    status["observedGeneration"].as_i64() == object.metadata.generation
+        && conditions.filter(|condition| condition["type"] == "Synced").any(|condition| condition["status"] == "True")
+}
+
 /// Decides the next status; `None` when the present one says the same. Conditions of other types stay, behind ours.
 pub(super) fn next_status(present: Option<&Value>, generation: Option<i64>, verdict: &Verdict, now: Timestamp) -> Option<Value> {
     let present = present.unwrap_or(&Value::Null);
