@@ -11,11 +11,15 @@
 
 mod context;
 mod keys;
+mod metrics;
 mod reconcile;
+mod requests;
 mod secrets;
 mod status;
 
 pub use context::{Counters, SealingContext};
+pub use metrics::SealingMetrics;
+pub use requests::Rotation;
 
 use std::sync::Arc;
 
@@ -63,6 +67,7 @@ async fn sealed_secrets(cx: Arc<SealingContext>, changed_secrets: impl Stream<It
     let resource = context::sealed_secret_resource();
     let writer = reflector::store::Writer::new(resource.clone());
     let reader = writer.as_reader();
+    cx.show_conditions_of(reader.clone());
     let stream =
         watcher(cx.sealed_secrets(), watcher::Config::default()).default_backoff().modify(trim).reflect(writer).applied_objects();
     let stream = stream.inspect(|result| {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use futures::Stream;
@@ -11,8 +11,10 @@ use kube::Client;
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind};
 use kube::core::PartialObjectMeta;
 use kube::runtime::events::{Recorder, Reporter};
-use tokio::sync::watch;
+use kube::runtime::reflector::Store;
+use tokio::sync::{Semaphore, watch};
 
+use super::metrics::SealingMetrics;
 use super::secrets::SecretIndex;
 use crate::sealing::Keyring;
 
@@ -31,7 +33,11 @@ pub struct SealingContext {
     pub(super) events: Recorder,
     /// Keys are loaded, and the certificate is published.
     pub(super) keys_ready: watch::Sender<bool>,
+    /// One turn: requests of others never take more than one processor from the reconciles.
+    pub(super) requests: Arc<Semaphore>,
     counters: Counters,
+    metrics: SealingMetrics,
+    objects: OnceLock<Store<DynamicObject>>,
     attempts: Mutex<BTreeMap<String, u32>>,
 }
 
@@ -67,7 +73,10 @@ impl SealingContext {
             keys: watch::Sender::new(Arc::default()),
             secrets: SecretIndex::default(),
             keys_ready: watch::Sender::new(false),
+            requests: Arc::new(Semaphore::new(1)),
             counters: Counters::default(),
+            metrics: SealingMetrics::default(),
+            objects: OnceLock::new(),
             attempts: Mutex::default(),
         }
     }
@@ -102,6 +111,12 @@ impl SealingContext {
         self.keys.borrow().active().map(|key| key.certificate().pem.clone())
     }
 
+    /// Takes keys from elsewhere than a cluster.
+    #[cfg(test)]
+    pub(in crate::controller) fn use_keyring(&self, keys: Keyring) {
+        self.keys.send_replace(Arc::new(keys));
+    }
+
     /// Whether keys and opened Secrets are known and the certificate is published.
     #[must_use]
     pub fn is_ready(&self) -> bool {
@@ -112,6 +127,25 @@ impl SealingContext {
     #[must_use]
     pub const fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// The numbers under Sealed Secrets' names.
+    #[must_use]
+    pub const fn metrics(&self) -> &SealingMetrics {
+        &self.metrics
+    }
+
+    /// Brings the numbers about conditions up to date: to be called when somebody is going to read them.
+    pub fn show_conditions(&self) {
+        if let Some(objects) = self.objects.get() {
+            let objects = objects.state();
+            self.metrics.show_conditions(objects.iter().map(Arc::as_ref));
+        }
+    }
+
+    /// Where the conditions are read from.
+    pub(super) fn show_conditions_of(&self, objects: Store<DynamicObject>) {
+        let _ = self.objects.set(objects);
     }
 
     pub(super) async fn wait_until_known(&self) {
