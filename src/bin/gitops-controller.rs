@@ -1,6 +1,7 @@
 //! The controller: parses flags, sets up logs and the client, runs the loops.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -8,7 +9,7 @@ use clap::{Parser, ValueEnum};
 use kube::Client;
 use kube::config::{Config, KubeConfigOptions, Kubeconfig};
 use kubectl_gitops::advice::{Advice, causes};
-use kubectl_gitops::controller::{self, Options};
+use kubectl_gitops::controller::{self, Limit, Options};
 use tracing_subscriber::EnvFilter;
 
 /// Keeps the cluster as Git says: syncs Applications, opens SealedSecrets.
@@ -24,9 +25,15 @@ struct Flags {
     /// Open SealedSecrets in this namespace only, for installations without rights in the others.
     #[arg(long)]
     sealing_namespace: Option<String>,
-    /// Where /healthz, /readyz, /metrics and /v1/cert.pem are served.
+    /// Where /healthz, /readyz, /metrics and the API for kubeseal are served.
     #[arg(long, default_value = "0.0.0.0:8080")]
     listen_address: SocketAddr,
+    /// Requests per second to /v1/verify and to /v1/rotate that one client may make in the long run.
+    #[arg(long, env = "SEALED_SECRETS_RATE_LIMIT", default_value = "2")]
+    rate_limit: NonZeroU32,
+    /// Requests to /v1/verify and to /v1/rotate that one client may make at once, besides the first.
+    #[arg(long, env = "SEALED_SECRETS_RATE_LIMIT_BURST", default_value = "2")]
+    rate_limit_burst: u32,
     /// Folder for mirrors of repositories and render results; may be lost at any time.
     #[arg(long, default_value = "/tmp/gitops-controller")]
     cache_dir: PathBuf,
@@ -90,6 +97,7 @@ async fn run(flags: Flags) -> ExitCode {
         control_namespace: flags.control_namespace,
         sealing_namespace: flags.sealing_namespace,
         listen_address: flags.listen_address,
+        rate_limit: Limit { per_second: flags.rate_limit, burst: flags.rate_limit_burst },
         cache_dir: flags.cache_dir,
     };
     match controller::run(client, options).await {

@@ -8,6 +8,7 @@ mod exit;
 mod flags;
 pub mod keys;
 mod kubeconfig;
+mod kubeseal;
 pub mod output;
 pub mod reference;
 mod reserved;

@@ -7,7 +7,7 @@ use clap::{Command as Clap, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::ui::{problem, stream};
 
-use super::{Color, CommandResult, Context, Exit, Failure, GlobalFlags, app, keys, reserved, seal, version};
+use super::{Color, CommandResult, Context, Exit, Failure, GlobalFlags, app, keys, kubeseal, reserved, seal, version};
 
 /// GitOps for Kubernetes: see, diff and sync Argo CD Applications, and seal Secrets for Git.
 ///
@@ -78,6 +78,9 @@ pub fn command() -> Clap {
 /// Runs the program with the arguments of the process.
 #[must_use]
 pub fn main() -> ExitCode {
+    if kubeseal::is_called(std::env::args_os().next().as_deref()) {
+        return kubeseal::main();
+    }
     let exit = match parse() {
         Ok(root) => run(root),
         Err(exit) => exit,

@@ -43,6 +43,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use self::context::{Context, application_resource};
+pub use self::http::Limit;
 use self::settings::Settings;
 use crate::advice::{Advice, Remedy};
 use crate::api::{AppProject, Application};
@@ -65,8 +66,10 @@ pub struct Options {
     pub control_namespace: String,
     /// The only namespace in which SealedSecrets are opened; none means all.
     pub sealing_namespace: Option<String>,
-    /// Where `/healthz`, `/readyz`, `/metrics` and the certificate are served.
+    /// Where `/healthz`, `/readyz`, `/metrics` and the API for kubeseal are served.
     pub listen_address: SocketAddr,
+    /// How often one client may ask to verify or rotate.
+    pub rate_limit: Limit,
     /// Folder for mirrors and render results; may be lost at any time.
     pub cache_dir: PathBuf,
 }
@@ -166,8 +169,9 @@ pub async fn run(client: Client, options: Options) -> Result<(), Error> {
         control_namespace: options.control_namespace.clone(),
         client,
     });
-    let pages = pages(&cx, &sealing, &listed);
-    loops.spawn(async move { ("http", text(http::serve(listener, pages).await)) });
+    cx.metrics.include(sealing.metrics());
+    let (pages, keys) = (pages(&cx, &sealing, &listed), Arc::clone(&sealing));
+    loops.spawn(async move { ("http", text(http::serve(listener, pages, keys, options.rate_limit).await)) });
     loops.spawn(async move { ("sealing", text(sealedsecret::run(sealing).await)) });
     let (apps, applications) = applications_loop(&cx, &listed, live_changes, project_changes);
     loops.spawn(housekeeping(Arc::clone(&cx), listed.clone(), apps));
@@ -218,10 +222,11 @@ fn text<T, E: std::fmt::Display>(result: Result<T, E>) -> String {
 
 fn pages(cx: &Arc<Context>, sealing: &Arc<sealedsecret::SealingContext>, listed: &Listed) -> http::Pages {
     let (metrics, listed) = (Arc::clone(cx), listed.clone());
-    let [keys, opened, sealing] = [sealing, sealing, sealing].map(Arc::clone);
+    let [keys, opened] = [sealing, sealing].map(Arc::clone);
     http::Pages {
         ready: Arc::new(move || listed.all() && keys.is_ready()),
         metrics: Arc::new(move || {
+            opened.show_conditions();
             let renders = metrics.renderer.counters().renders;
             let counters = opened.counters();
             let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
@@ -229,7 +234,6 @@ fn pages(cx: &Arc<Context>, sealing: &Arc<sealedsecret::SealingContext>, listed:
             metrics.metrics.show_totals(metrics.cache.size(), renders, unseals, decryptions);
             Some(metrics.metrics.text())
         }),
-        certificate: Arc::new(move || sealing.certificate()),
     }
 }
 

@@ -13,11 +13,15 @@ mod backlog;
 mod context;
 mod foreign;
 mod keys;
+mod metrics;
 mod reconcile;
+mod requests;
 mod secrets;
 mod status;
 
 pub use context::{Counters, SealingContext};
+pub use metrics::SealingMetrics;
+pub use requests::Rotation;
 
 use std::sync::Arc;
 
@@ -69,6 +73,7 @@ async fn sealed_secrets(cx: Arc<SealingContext>, changed_secrets: impl Stream<It
     let resource = context::sealed_secret_resource();
     let writer = reflector::store::Writer::new(resource.clone());
     let reader = writer.as_reader();
+    cx.show_conditions_of(reader.clone());
     let events = watcher(cx.sealed_secrets(), watcher::Config::default()).default_backoff().modify(trim).reflect(writer);
     let edited = edited(events, Arc::clone(&cx));
     let (backlog, finished) = (Arc::clone(&cx), Arc::clone(&cx));

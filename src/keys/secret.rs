@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::GeneratedKey;
-use crate::sealing::{Certificate, CertificateError, KeyError, SealingKey, decode_base64, encode_base64};
+use crate::sealing::{Certificate, CertificateError, KeyError, PrivateKey, SealingKey, decode_base64, encode_base64};
 
 /// Label of key Secrets; only the value `active` counts.
 pub const ACTIVE_LABEL: &str = "sealedsecrets.bitnami.com/sealed-secrets-key";
@@ -156,6 +156,14 @@ impl KeySecret {
             last_backup: annotations.and_then(|all| all.get(LAST_BACKUP)).cloned(),
             key: self.key().map(Arc::new),
         }
+    }
+
+    /// Reads the private key alone, whatever the certificate: for recovery.
+    ///
+    /// # Errors
+    /// When there is none, or it cannot be used.
+    pub fn private_key(&self) -> Result<PrivateKey, BrokenKey> {
+        PrivateKey::from_pem(&self.pem(PRIVATE_KEY)?).map_err(BrokenKey::PrivateKey)
     }
 
     fn key(&self) -> Result<SealingKey, BrokenKey> {

@@ -46,6 +46,8 @@ impl SealingKey {
 #[derive(Debug, Clone, Default)]
 pub struct Keyring {
     keys: Vec<Arc<SealingKey>>,
+    /// Private keys without a certificate: they open and never seal.
+    bare: Vec<Arc<PrivateKey>>,
 }
 
 /// What helps to find the right key at once, and what finding it has cost.
@@ -72,7 +74,14 @@ impl Keyring {
             }
         }
         sorted.sort_by_key(|key| std::cmp::Reverse(key.certificate.not_before));
-        Self { keys: sorted }
+        Self { keys: sorted, bare: Vec::new() }
+    }
+
+    /// Adds private keys without certificates, as recovery from files has them. They open, in this order, after the others.
+    #[must_use]
+    pub fn with_private_keys(mut self, keys: impl IntoIterator<Item = Arc<PrivateKey>>) -> Self {
+        self.bare.extend(keys);
+        self
     }
 
     /// The key to seal with: the one whose certificate became valid last.
@@ -81,7 +90,13 @@ impl Keyring {
         self.keys.first()
     }
 
-    /// All keys, newest first.
+    /// Whether there is nothing to open with.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.keys.is_empty() && self.bare.is_empty()
+    }
+
+    /// All keys with a certificate, newest first.
     #[must_use]
     pub fn keys(&self) -> &[Arc<SealingKey>] {
         &self.keys
@@ -93,11 +108,11 @@ impl Keyring {
     /// the others. So one operation per item is the rule, whatever the number of old keys.
     pub fn open(&self, label: &Label, sealed: &[u8], trial: &mut Trial) -> Option<Plaintext> {
         for key in self.trial_order(trial) {
-            if !may_open(&key.private, sealed) {
+            if !may_open(key, sealed) {
                 continue;
             }
             trial.operations += 1;
-            if let Some(plaintext) = open(&key.private, label, sealed) {
+            if let Some(plaintext) = open(key, label, sealed) {
                 trial.last = Some(key.id().clone());
                 return Some(plaintext);
             }
@@ -105,7 +120,7 @@ impl Keyring {
         None
     }
 
-    fn trial_order(&self, trial: &Trial) -> Vec<&SealingKey> {
+    fn trial_order(&self, trial: &Trial) -> Vec<&PrivateKey> {
         let mut order: Vec<&SealingKey> = self.keys.iter().map(Arc::as_ref).collect();
         // Stable: within each rank the newest stays in front.
         order.sort_by_key(|key| {
@@ -117,6 +132,6 @@ impl Keyring {
                 2
             }
         });
-        order
+        order.into_iter().map(|key| &key.private).chain(self.bare.iter().map(Arc::as_ref)).collect()
     }
 }

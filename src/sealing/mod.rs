@@ -19,6 +19,7 @@ mod keyring;
 mod opened;
 pub mod pem;
 mod plaintext;
+mod reseal;
 mod scope;
 mod seal;
 mod unseal;
@@ -32,6 +33,7 @@ pub use key::{KeyError, KeyId, PrivateKey, PublicKey, pkcs1_from_pkcs8};
 pub use keyring::{Keyring, SealingKey, Trial};
 pub use opened::{OpenedSecret, SecretManifest, Source, managed_by_us, skips_owner_reference, wipe};
 pub use plaintext::Plaintext;
+pub use reseal::{Items, ResealError, Resealed, reseal, reseal_as};
 pub use scope::{
     CLUSTER_WIDE, HEAL, Label, MANAGED, NAMESPACE_WIDE, PATCH, SKIP_OWNER_REFERENCES, Scope, Target, UNSEALED, UNSEALED_FROM,
     UNSEALED_WITH,

@@ -151,7 +151,7 @@ fn open_items(sealed: &SealedSecret, target: &Target, keys: &Keyring, trial: &mu
 }
 
 /// Opens the legacy format: one blob that holds a whole Secret. Its metadata stays, except for what identifies it.
-fn open_whole_object(
+pub(super) fn open_whole_object(
     sealed: &SealedSecret,
     text: &str,
     target: &Target,

@@ -30,7 +30,8 @@ pub fn put(file: Option<&Path>, text: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-fn replace(path: &Path, text: &str) -> std::io::Result<()> {
+/// Replaces a file in one step; a link stays a link.
+pub fn replace(path: &Path, text: &str) -> std::io::Result<()> {
     // A link stays a link: what it points to is replaced.
     let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));

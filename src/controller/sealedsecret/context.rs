@@ -12,11 +12,12 @@ use kube::Client;
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind};
 use kube::core::PartialObjectMeta;
 use kube::runtime::events::{Recorder, Reporter};
-use kube::runtime::reflector::ObjectRef;
-use tokio::sync::watch;
+use kube::runtime::reflector::{ObjectRef, Store};
+use tokio::sync::{Semaphore, watch};
 
 use super::backlog::Backlog;
 use super::foreign::ForeignSecrets;
+use super::metrics::SealingMetrics;
 use super::secrets::{Place, SecretIndex};
 use crate::sealing::Keyring;
 
@@ -38,7 +39,11 @@ pub struct SealingContext {
     pub(super) events: Recorder,
     /// Keys are loaded, and the certificate is published.
     pub(super) keys_ready: watch::Sender<bool>,
+    /// One turn: requests of others never take more than one processor from the reconciles.
+    pub(super) requests: Arc<Semaphore>,
     counters: Counters,
+    metrics: SealingMetrics,
+    objects: OnceLock<Store<DynamicObject>>,
     attempts: Mutex<BTreeMap<String, u32>>,
 }
 
@@ -77,7 +82,10 @@ impl SealingContext {
             foreign: ForeignSecrets::default(),
             changes: OnceLock::new(),
             keys_ready: watch::Sender::new(false),
+            requests: Arc::new(Semaphore::new(1)),
             counters: Counters::default(),
+            metrics: SealingMetrics::default(),
+            objects: OnceLock::new(),
             attempts: Mutex::default(),
         }
     }
@@ -112,6 +120,12 @@ impl SealingContext {
         self.keys.borrow().active().map(|key| key.certificate().pem.clone())
     }
 
+    /// Takes keys from elsewhere than a cluster.
+    #[cfg(test)]
+    pub(in crate::controller) fn use_keyring(&self, keys: Keyring) {
+        self.keys.send_replace(Arc::new(keys));
+    }
+
     /// Whether keys and opened Secrets are known and the certificate is published.
     #[must_use]
     pub fn is_ready(&self) -> bool {
@@ -122,6 +136,25 @@ impl SealingContext {
     #[must_use]
     pub const fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// The numbers under Sealed Secrets' names.
+    #[must_use]
+    pub const fn metrics(&self) -> &SealingMetrics {
+        &self.metrics
+    }
+
+    /// Brings the numbers about conditions up to date: to be called when somebody is going to read them.
+    pub fn show_conditions(&self) {
+        if let Some(objects) = self.objects.get() {
+            let objects = objects.state();
+            self.metrics.show_conditions(objects.iter().map(Arc::as_ref));
+        }
+    }
+
+    /// Where the conditions are read from.
+    pub(super) fn show_conditions_of(&self, objects: Store<DynamicObject>) {
+        let _ = self.objects.set(objects);
     }
 
     pub(super) async fn wait_until_known(&self) {

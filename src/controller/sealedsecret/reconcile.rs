@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::SealingContext;
 use super::context::{Counters, sealed_secret_resource};
+use super::metrics::FailedStep;
 use super::secrets::{FIELD_MANAGER, Place, SecretFacts, place_of};
 use super::status::{self, Verdict};
 use crate::advice::one_line;
@@ -41,6 +42,14 @@ enum Obstacle {
 impl Obstacle {
     const fn is_retried(&self) -> bool {
         matches!(self, Self::NotManaged { .. } | Self::Api(_) | Self::Cancelled)
+    }
+
+    const fn failed_step(&self) -> FailedStep {
+        match self {
+            Self::Unreadable(_) | Self::Unseal(_) => FailedStep::Unseal,
+            Self::NotManaged { .. } => FailedStep::Unmanaged,
+            Self::Api(_) | Self::Cancelled => FailedStep::Update,
+        }
     }
 
     /// Reason and text of the condition.
@@ -106,11 +115,15 @@ pub(super) async fn reconcile(object: Arc<DynamicObject>, cx: Arc<SealingContext
         _ => cx.foreign.forget(&place),
     }
     let verdict = outcome.as_ref().map_or_else(Obstacle::verdict, |_| Verdict::synced());
+    if let Err(obstacle) = &outcome {
+        cx.metrics().count_error(obstacle.failed_step(), &place.0);
+    }
     let status_written = status::write(&cx, &object, &verdict).await;
     if matches!(status_written, Ok(true)) || matches!(outcome, Ok(Done::Wrote)) {
         publish(&cx, &object, &place, outcome.as_ref().err()).await;
     }
     if let Err(error) = &status_written {
+        cx.metrics().count_error(FailedStep::Status, &place.0);
         tracing::warn!(sealed_secret = key, %error, "cannot write the status, trying again");
     }
     cx.backlog.finished(&place);
