@@ -5,6 +5,7 @@
 
 pub mod advice;
 pub mod resource;
+pub mod template;
 
 pub mod api;
 pub mod health;

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 const ORDER: &[&str] = &[
     "advice",
     "resource",
+    "template",
     "api",
     "health",
     "diff",
@@ -34,6 +35,7 @@ const NEVER: &[(&str, &str)] = &[("ui", "controller"), ("cli", "controller")];
 const PURE: &[&str] = &[
     "advice",
     "resource",
+    "template",
     "api",
     "health",
     "diff",

@@ -10,21 +10,21 @@
 //!
 //! Source: Sealed Secrets 0.36.6, checked against its own client in both directions.
 
-mod base64;
 mod certificate;
 mod diagnosis;
 mod envelope;
 mod key;
 mod keyring;
 mod opened;
-pub mod pem;
 mod plaintext;
 mod scope;
 mod seal;
 mod unseal;
 mod write;
 
-pub use base64::{Base64Error, decode as decode_base64, encode as encode_base64};
+use crate::resource::base64;
+pub use crate::resource::base64::{Base64Error, decode as decode_base64, encode as encode_base64};
+pub use crate::resource::pem;
 pub use certificate::{Certificate, CertificateError};
 pub use diagnosis::{Diagnosis, recorded_place};
 pub use envelope::{SealError, SessionKey, open, seal};
