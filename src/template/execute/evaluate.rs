@@ -38,7 +38,9 @@ impl<'t> State<'t, '_> {
         let value = piped.unwrap_or(Value::Missing);
         for name in &pipe.variables {
             if pipe.assigns {
-                self.assign(name, value.clone());
+                if !self.assign(name, value.clone()) {
+                    return Err(Fault::new(format!("undefined variable: {name}")));
+                }
             } else {
                 self.variables.push((name, value.clone()));
             }
@@ -117,13 +119,24 @@ impl<'t> State<'t, '_> {
         given: Given<'t, '_>,
     ) -> Evaluated {
         let Some((last, path)) = names.split_last() else { return Ok(receiver) };
+        // Go names the type of the place that holds a value, which in a dict is `interface {}`.
+        let mut in_dict = false;
         for name in path {
-            receiver = self.field(dot, receiver, word, name, Given::NONE)?;
+            let holder = matches!(&receiver, Value::Map(map) if map.element == Element::Any);
+            receiver = self.field(dot, receiver, word, (name, in_dict), Given::NONE)?;
+            in_dict = holder;
         }
-        self.field(dot, receiver, word, last, given)
+        self.field(dot, receiver, word, (last, in_dict), given)
     }
 
-    fn field(&mut self, dot: &Value, receiver: Value, word: &'t Word, name: &str, given: Given<'t, '_>) -> Evaluated {
+    fn field(
+        &mut self,
+        dot: &Value,
+        receiver: Value,
+        word: &'t Word,
+        (name, in_dict): (&str, bool),
+        given: Given<'t, '_>,
+    ) -> Evaluated {
         match &receiver {
             Value::Missing if self.missing_key() == MissingKey::Error => {
                 return Err(Fault::new(format!("nil data; no entry for key {}", quoted(name.as_bytes()))));
@@ -156,13 +169,11 @@ impl<'t> State<'t, '_> {
                 }
                 Ok(Value::Text(if name == "Cert" { pair.cert.clone() } else { pair.key.clone() }))
             }
-            other => Err(Fault::new(format!("can't evaluate field {name} in type {}", self.static_type(other)))),
+            other => {
+                let type_name = if in_dict { Type::Any.name() } else { other.type_name() };
+                Err(Fault::new(format!("can't evaluate field {name} in type {type_name}")))
+            }
         }
-    }
-
-    /// Go names the type of the variable that holds a value, which for parts of JSON data is `interface {}`.
-    fn static_type(&self, value: &Value) -> &'static str {
-        value.type_name()
     }
 
     fn function(&mut self, dot: &Value, name: &str, whole: Place<'t>, given: Given<'t, '_>) -> Evaluated {
@@ -192,6 +203,10 @@ impl<'t> State<'t, '_> {
         }
         if let Some(piped) = given.piped {
             values.push(typing::check(piped.clone(), parameter(function, values.len() - offset))?);
+        }
+        if function.name == "call" {
+            self.place = whole;
+            return Err(no_function(&values, given.words));
         }
         self.context.spend(function.cost)?;
         let called = (function.run)(&mut self.context, &Arguments(&values));
@@ -231,6 +246,16 @@ impl<'t> State<'t, '_> {
             WordKind::Chain(inner, names) => self.chain(dot, word, inner, names, Given::NONE)?,
         };
         typing::check(value, wanted)
+    }
+}
+
+/// No value of ours can be called.
+fn no_function(values: &[Value], words: &[Word]) -> Fault {
+    match (values.first(), words.first()) {
+        (Some(value), Some(word)) if !value.is_nil() => {
+            Fault::new(format!("error calling call: non-function {word} of type {}", value.type_name()))
+        }
+        _ => Fault::new("error calling call: call of nil"),
     }
 }
 

@@ -218,10 +218,10 @@ impl<'t> State<'t, '_> {
         }
     }
 
-    fn assign(&mut self, name: &str, value: Value) {
-        if let Some(slot) = self.variables.iter_mut().rev().find(|(known, _)| *known == name) {
-            slot.1 = value;
-        }
+    /// False when there is no such variable.
+    fn assign(&mut self, name: &str, value: Value) -> bool {
+        let slot = self.variables.iter_mut().rev().find(|(known, _)| *known == name);
+        slot.map(|slot| slot.1 = value).is_some()
     }
 
     fn walk_template(&mut self, dot: &Value, pos: usize, name: &'t str, pipe: Option<&'t Pipe>) -> Result<(), Stop> {

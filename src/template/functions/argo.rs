@@ -25,17 +25,29 @@ pub(super) const FUNCTIONS: &[Function] = &[
     fixed("fromYaml", &[Str], |_, a| match read(a)? {
         serde_json::Value::Null => Ok(Value::Map(crate::template::Map::new(Default::default()))),
         json @ serde_json::Value::Object(_) => Ok(Value::from_json(&json)),
-        _ => Err(Fault::new("the YAML is not a map")),
+        other => Err(not_a(&other, "map[string]interface {}")),
     }),
     fixed("fromYamlArray", &[Str], |_, a| match read(a)? {
         serde_json::Value::Null => Ok(Value::list(Vec::new())),
         json @ serde_json::Value::Array(_) => Ok(Value::from_json(&json)),
-        _ => Err(Fault::new("the YAML is not a list")),
+        other => Err(not_a(&other, "[]interface {}")),
     }),
 ];
 
 fn read(arguments: &Arguments<'_>) -> Result<serde_json::Value, Fault> {
     yaml::parse_one(&arguments.str(0)).map_err(|error| Fault::with_value(error.to_string(), "the text is not YAML"))
+}
+
+fn not_a(json: &serde_json::Value, wanted: &str) -> Fault {
+    let found = match json {
+        serde_json::Value::Object(_) => "object",
+        serde_json::Value::Array(_) => "array",
+        serde_json::Value::String(_) => "string",
+        serde_json::Value::Bool(_) => "bool",
+        _ => "number",
+    };
+    let problem = format!("json: cannot unmarshal {found} into Go value of type {wanted}");
+    Fault::new(format!("error unmarshaling JSON: while decoding JSON: {problem}"))
 }
 
 /// A name that Kubernetes accepts: lower case, `-` for what is not allowed, at most 253 characters.

@@ -11,7 +11,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     variadic("and", &[Type::Reflect], Type::Reflect, first),
     variadic("or", &[Type::Reflect], Type::Reflect, first),
     fixed("not", &[Type::Reflect], |_, arguments| Ok(Value::Bool(!arguments.any(0).is_true()))),
-    variadic("call", &[Type::Reflect], Type::Reflect, call),
+    variadic("call", &[Type::Reflect], Type::Reflect, first),
     variadic("html", &[], Type::Any, |_, arguments| html(&joined(arguments)?)),
     variadic("js", &[], Type::Any, |_, arguments| js(&joined(arguments)?)),
     variadic("urlquery", &[], Type::Any, |_, arguments| url_query(&joined(arguments)?)),
@@ -24,18 +24,9 @@ pub(super) const FUNCTIONS: &[Function] = &[
     variadic("println", &[], Type::Any, |_, arguments| Ok(Value::Text(format::print_all(arguments.from(0), true)?))),
 ];
 
-/// `and` and `or` never get here: the executor decides them.
+/// `and`, `or` and `call` never get here: the executor decides them.
 fn first(_: &mut Context<'_>, arguments: &Arguments<'_>) -> Result<Value, Fault> {
     Ok(arguments.any(0).clone())
-}
-
-/// No value of ours is a function.
-fn call(_: &mut Context<'_>, arguments: &Arguments<'_>) -> Result<Value, Fault> {
-    let value = arguments.any(0);
-    if value.is_nil() {
-        return Err(Fault::new("call of nil"));
-    }
-    Err(Fault::new(format!("non-function of type {}", value.type_name())))
 }
 
 fn joined(arguments: &Arguments<'_>) -> Result<Text, Fault> {
@@ -47,7 +38,7 @@ fn length(_: &mut Context<'_>, arguments: &Arguments<'_>) -> Result<Value, Fault
         Value::Text(text) => text.len(),
         Value::List(list) => list.items().len(),
         Value::Map(map) => map.len(),
-        Value::Missing | Value::Nil => return Err(Fault::new("len of nil pointer")),
+        Value::Missing | Value::Nil => return Err(Fault::new("reflect: call of reflect.Value.Type on zero Value")),
         other => return Err(Fault::new(format!("len of type {}", other.type_name()))),
     };
     Ok(Value::Int(length as i64))
@@ -69,11 +60,12 @@ fn index_once(item: &Value, index: &Value) -> Result<Value, Fault> {
         Value::Missing | Value::Nil => Err(Fault::new("index of nil pointer")),
         Value::Text(text) => {
             let at = position(index, text.len())?;
-            text.as_bytes().get(at).map(|byte| Value::Uint8(*byte)).ok_or_else(|| out_of_range(at as i64))
+            let byte = text.as_bytes().get(at).ok_or_else(|| Fault::new("reflect: string index out of range"))?;
+            Ok(Value::Uint8(*byte))
         }
         Value::List(list) => {
             let at = position(index, list.items().len())?;
-            list.items().get(at).cloned().ok_or_else(|| out_of_range(at as i64))
+            list.items().get(at).cloned().ok_or_else(|| Fault::new("reflect: slice index out of range"))
         }
         Value::Map(map) => {
             let key = match index {

@@ -87,7 +87,8 @@ fn equal_others(first: &Value, second: &Value) -> Result<bool, Fault> {
 
 fn non_comparable(value: &Value) -> Result<Fault, Fault> {
     let name = value.type_name();
-    let full = format!("non-comparable type {}: {name}", format::printed(value)?.to_str());
+    let shown = format::printf(b"%s", std::slice::from_ref(value))?;
+    let full = format!("non-comparable type {}: {name}", shown.to_str());
     Ok(Fault::with_value(full, format!("non-comparable type {name}")))
 }
 

@@ -62,27 +62,24 @@ fn compile(context: &mut Context<'_>, arguments: &Arguments<'_>) -> Result<Regex
     let pattern = arguments.str(0);
     // Compiling and searching are linear in both, but not cheap.
     context.spend(64 * pattern.len() as u64 + arguments.bytes(1).len() as u64)?;
-    let refused = |problem: &str| {
-        Fault::with_value(format!("error parsing regexp: {problem}: `{pattern}`"), format!("error parsing regexp: {problem}"))
+    let refused = |problem: &str, part: &str| {
+        Fault::with_value(format!("error parsing regexp: {problem}: `{part}`"), format!("error parsing regexp: {problem}"))
     };
-    let rewritten = rewritten(&pattern).map_err(refused)?;
+    let rewritten = rewritten(&pattern).map_err(|found| refused(found.problem, &found.part))?;
     RegexBuilder::new(&rewritten).size_limit(MAX_PROGRAM).build().map_err(|error| match error {
-        regex::Error::CompiledTooBig(_) => refused("expression too large"),
-        _ => refused(problem_of(&rewritten)),
+        regex::Error::CompiledTooBig(_) => refused("expression too large", &pattern),
+        _ if pattern.starts_with(['*', '+', '?']) => refused("missing argument to repetition operator", &pattern[..1]),
+        _ => refused(problem_of(&rewritten), &pattern),
     })
 }
 
 /// Go's words for the most common mistakes.
 fn problem_of(pattern: &str) -> &'static str {
     let count = |c: char| pattern.chars().filter(|found| *found == c).count();
-    if count('(') > count(')') {
-        "missing closing )"
-    } else if count(')') > count('(') {
-        "unexpected )"
-    } else if pattern.starts_with(['*', '+', '?']) {
-        "missing argument to repetition operator"
-    } else {
-        "invalid syntax"
+    match count('(').cmp(&count(')')) {
+        std::cmp::Ordering::Greater => "missing closing )",
+        std::cmp::Ordering::Less => "unexpected )",
+        std::cmp::Ordering::Equal => "invalid syntax",
     }
 }
 
