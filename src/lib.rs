@@ -6,6 +6,7 @@
 pub mod advice;
 pub mod resource;
 pub mod template;
+pub mod world;
 
 pub mod api;
 pub mod health;

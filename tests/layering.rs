@@ -13,6 +13,7 @@ const ORDER: &[&str] = &[
     "advice",
     "resource",
     "template",
+    "world",
     "api",
     "health",
     "diff",

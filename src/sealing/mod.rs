@@ -19,6 +19,7 @@ mod opened;
 mod plaintext;
 mod scope;
 mod seal;
+mod templates;
 mod unseal;
 mod write;
 
@@ -37,7 +38,7 @@ pub use scope::{
     UNSEALED_WITH,
 };
 pub use seal::{SealSecretError, SealedFor, seal_secret};
-pub use unseal::{ItemFailures, UnsealError, opens_as, unseal, unseal_as};
+pub use unseal::{ItemFailures, Templates, UnsealError, opens_as, unseal, unseal_as, unseal_rendering};
 pub use write::{Ownership, Write, ownership, plan_write};
 
 #[cfg(test)]

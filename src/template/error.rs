@@ -105,7 +105,9 @@ impl Advice for TemplateError {
     fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Syntax { .. } => "mend the template; docs/compat/templates.md lists the functions".to_owned(),
-            Self::Execution { line, column, .. } => format!("mend line {line} of the template after byte {column}"),
+            Self::Execution { .. } => {
+                "the numbers behind the name are the line in the template and the byte in that line".to_owned()
+            }
             Self::Empty { .. } => "write a text into the template".to_owned(),
         })
     }

@@ -254,10 +254,8 @@ fn holds(value: &Value, map: &Rc<Entries>) -> bool {
                     pending.extend(entries.0.borrow().values().cloned());
                 }
             }
-            Value::List(List { items: Some(items), .. }) => {
-                if seen.insert(Rc::as_ptr(&items).cast()) {
-                    pending.extend(items.0.iter().cloned());
-                }
+            Value::List(List { items: Some(items), .. }) if seen.insert(Rc::as_ptr(&items).cast()) => {
+                pending.extend(items.0.iter().cloned());
             }
             _ => {}
         }

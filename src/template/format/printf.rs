@@ -292,7 +292,6 @@ fn integer(out: &mut Buffer, value: &Value, number: i128, verb: char, spec: Spec
             let shown = if spec.sharp { format!(" '{}'", code_point(number)) } else { String::new() };
             return pad(out, format!("U+{magnitude:04X}{shown}").as_bytes(), Spec { zero: false, ..spec });
         }
-        'e' | 'f' | 'g' | 'E' | 'F' | 'G' | 's' | 't' => return bad_verb(out, value, verb),
         _ => return bad_verb(out, value, verb),
     };
     let sign = sign_of(number < 0, spec);
@@ -320,8 +319,7 @@ const fn sign_of(negative: bool, spec: Spec) -> &'static str {
 
 fn float(out: &mut Buffer, value: &Value, number: f64, verb: char, spec: Spec) -> Result<(), Fault> {
     let written = match verb {
-        'v' => general(number, spec.precision),
-        'g' => general(number, spec.precision),
+        'v' | 'g' => general(number, spec.precision),
         'G' => general(number, spec.precision).to_uppercase(),
         'e' => exponential(number, Some(spec.precision.unwrap_or(6))),
         'E' => exponential(number, Some(spec.precision.unwrap_or(6))).to_uppercase(),

@@ -5,7 +5,7 @@ use super::{Arguments, Function, Type, fixed, variadic};
 use crate::template::budget::Context;
 use crate::template::error::Fault;
 use crate::template::format::{self, quoted};
-use crate::template::text::{Buffer, Text, chars, check_length};
+use crate::template::text::{Buffer, Text, chars, check_length, first_char};
 use crate::template::value::Value;
 
 use Type::{Any, Int, Text as Str};
@@ -99,14 +99,10 @@ pub(super) fn to_lower(c: char) -> char {
 
 /// Without white space at both ends; bytes that are no UTF-8 stay.
 pub(super) fn trim_space(bytes: &[u8]) -> &[u8] {
-    let start: usize = {
-        let mut at = 0;
-        while let Some((c, length)) = crate::template::text::first_char(&bytes[at..]).filter(|(c, _)| is_space(*c)) {
-            debug_assert!(is_space(c));
-            at += length;
-        }
-        at
-    };
+    let mut start = 0;
+    while let Some((_, length)) = first_char(&bytes[start..]).filter(|(c, _)| is_space(*c)) {
+        start += length;
+    }
     let mut end = bytes.len();
     while end > start {
         let back = (1..=4.min(end - start)).find(|back| std::str::from_utf8(&bytes[end - back..end]).is_ok());
@@ -155,19 +151,19 @@ fn substring(_: &mut Context<'_>, arguments: &Arguments<'_>) -> Answer {
     let (from, to) = match (usize::try_from(start), usize::try_from(end)) {
         (Err(_), Ok(end)) => (0, end),
         (Err(_), Err(_)) => {
-            return Err(Fault::with_value(out_of_range(&format!("[:{end}]"), length), "slice bounds out of range"));
+            return Err(out_of_range(&format!("[:{end}]")));
         }
         (Ok(start), Ok(end)) if end <= length => (start, end),
         (Ok(start), _) => (start, length),
     };
     bytes.get(from..to).map(Value::text).ok_or_else(|| {
         let shown = if from > to { format!("[{from}:{to}]") } else { format!("[:{to}] with length {length}") };
-        Fault::with_value(format!("runtime error: slice bounds out of range {shown}"), "slice bounds out of range")
+        out_of_range(&shown)
     })
 }
 
-fn out_of_range(shown: &str, _: usize) -> String {
-    format!("runtime error: slice bounds out of range {shown}")
+fn out_of_range(shown: &str) -> Fault {
+    Fault::with_value(format!("runtime error: slice bounds out of range {shown}"), "slice bounds out of range")
 }
 
 fn repeat(_: &mut Context<'_>, arguments: &Arguments<'_>) -> Answer {
@@ -196,7 +192,7 @@ fn replace(text: &[u8], part: &[u8], with: &[u8]) -> Result<Text, Fault> {
     let mut out = Buffer::default();
     let mut rest = text;
     if part.is_empty() {
-        while let Some((_, length)) = crate::template::text::first_char(rest) {
+        while let Some((_, length)) = first_char(rest) {
             out.push(with)?;
             out.push(&rest[..length])?;
             rest = &rest[length..];

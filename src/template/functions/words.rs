@@ -279,7 +279,8 @@ fn wrap(text: &[u8], width: i64, line_break: &[u8], cuts: bool) -> Answer {
             return Ok(Value::Text(out.finish()));
         }
         out.push(line_break)?;
-        at = if text[end] == b' ' && !(cuts && !window.contains(&b' ')) { end + 1 } else { end };
+        let at_space = !cuts || window.contains(&b' ');
+        at = if at_space { end + 1 } else { end };
     }
     out.push(&text[at..])?;
     Ok(Value::Text(out.finish()))

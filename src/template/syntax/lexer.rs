@@ -320,7 +320,7 @@ impl<'a> Lexer<'a> {
             kind = Kind::Complex;
         }
         if !valid {
-            let text = crate::template::format::quoted(self.source[self.start..self.pos].as_bytes());
+            let text = crate::template::format::quoted(&self.source.as_bytes()[self.start..self.pos]);
             return Err(format!("bad number syntax: {text}"));
         }
         self.emit(kind);
