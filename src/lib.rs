@@ -5,6 +5,8 @@
 
 pub mod advice;
 pub mod resource;
+pub mod template;
+pub mod world;
 
 pub mod api;
 pub mod health;

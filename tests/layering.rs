@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 const ORDER: &[&str] = &[
     "advice",
     "resource",
+    "template",
+    "world",
     "api",
     "health",
     "diff",
@@ -34,6 +36,7 @@ const NEVER: &[(&str, &str)] = &[("ui", "controller"), ("cli", "controller")];
 const PURE: &[&str] = &[
     "advice",
     "resource",
+    "template",
     "api",
     "health",
     "diff",

@@ -10,22 +10,23 @@
 //!
 //! Source: Sealed Secrets 0.36.6, checked against its own client in both directions.
 
-mod base64;
 mod certificate;
 mod diagnosis;
 mod envelope;
 mod key;
 mod keyring;
 mod opened;
-pub mod pem;
 mod plaintext;
 mod reseal;
 mod scope;
 mod seal;
+mod templates;
 mod unseal;
 mod write;
 
-pub use base64::{Base64Error, decode as decode_base64, encode as encode_base64};
+use crate::resource::base64;
+pub use crate::resource::base64::{Base64Error, decode as decode_base64, encode as encode_base64};
+pub use crate::resource::pem;
 pub use certificate::{Certificate, CertificateError};
 pub use diagnosis::{Diagnosis, recorded_place};
 pub use envelope::{SealError, SessionKey, open, seal};
@@ -39,7 +40,7 @@ pub use scope::{
     UNSEALED_WITH,
 };
 pub use seal::{SealSecretError, SealedFor, seal_secret};
-pub use unseal::{ItemFailures, UnsealError, opens_as, unseal, unseal_as};
+pub use unseal::{ItemFailures, Templates, UnsealError, opens_as, unseal, unseal_as, unseal_rendering};
 pub use write::{Ownership, Write, ownership, plan_write};
 
 #[cfg(test)]

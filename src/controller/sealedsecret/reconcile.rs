@@ -18,8 +18,9 @@ use crate::api::SealedSecret;
 use crate::resource::Object;
 use crate::sealing::{
     HEAL, KeyId, OpenedSecret, Ownership, SecretManifest, Source, Trial, UNSEALED_WITH, UnsealError, Write, managed_by_us,
-    ownership, plan_write, skips_owner_reference, unseal,
+    ownership, plan_write, skips_owner_reference, unseal_rendering,
 };
+use crate::world::ThisMachine;
 
 /// Longest message of an Event that the API server takes.
 const LONGEST_NOTE: usize = 1024;
@@ -200,7 +201,7 @@ fn is_in_order(facts: &SecretFacts, sealed: &SealedSecret, source: &Source) -> b
     let owned = facts.is_controlled_by(uid)
         || facts.is_patched()
         || managed_by_us(facts.unsealed_from.as_deref(), uid) && skips_owner_reference(sealed);
-    facts.unsealed_from.as_deref() == Some(source.as_str()) && owned && facts.is_untouched(sealed.spec.encrypted_data.keys())
+    facts.unsealed_from.as_deref() == Some(source.as_str()) && owned && facts.is_untouched(sealed.spec.item_keys())
 }
 
 /// Whether the SealedSecret asks for its Secret to be left as people make it, and has opened once as it is now.
@@ -223,7 +224,7 @@ async fn decrypt(
     let (sealed, keys) = (Arc::clone(sealed), cx.keys.borrow().clone());
     let mut trial = Trial { last, sealed_by: last_edit(object), operations: 0 };
     let task = tokio::task::spawn_blocking(move || {
-        let opened = unseal(&sealed, &keys, &mut trial);
+        let opened = unseal_rendering(&sealed, &keys, &mut trial, &mut ThisMachine);
         (opened, trial)
     });
     let (opened, trial) = task.await.map_err(|_| Obstacle::Cancelled)?;

@@ -24,7 +24,14 @@ pub fn encode(bytes: &[u8]) -> String {
 /// # Errors
 /// Names the byte at which Go would stop.
 pub fn decode(text: &str) -> Result<Vec<u8>, Base64Error> {
-    let input = text.as_bytes();
+    decode_bytes(text.as_bytes())
+}
+
+/// As [`decode`], for text that need not be UTF-8.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_bytes(input: &[u8]) -> Result<Vec<u8>, Base64Error> {
     let mut bytes = Vec::with_capacity(input.len() / 4 * 3);
     let mut at = 0;
     loop {
