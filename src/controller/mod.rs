@@ -64,8 +64,8 @@ const SETTINGS: &str = "argocd-cm";
 pub struct Options {
     /// Namespace that Applications, projects, settings and sealing keys live in.
     pub control_namespace: String,
-    /// The only namespace in which SealedSecrets are opened; none means all.
-    pub sealing_namespace: Option<String>,
+    /// What the installation chose about sealing.
+    pub sealing: sealedsecret::SealingOptions,
     /// Where `/healthz`, `/readyz`, `/metrics` and the API for kubeseal are served.
     pub listen_address: SocketAddr,
     /// How often one client may ask to verify or rotate.
@@ -149,10 +149,8 @@ pub async fn run(client: Client, options: Options) -> Result<(), Error> {
         ..source::Options::new(options.cache_dir.join("git"))
     });
     let sealing = sealedsecret::SealingContext::new(client.clone(), options.control_namespace.clone());
-    let sealing = Arc::new(match options.sealing_namespace {
-        Some(namespace) => sealing.only_in(namespace),
-        None => sealing,
-    });
+    let sealing = Arc::new(sealing.with_options(options.sealing));
+    loops.spawn(new_key_on_signal(Arc::clone(&sealing)));
     let cx = Arc::new(Context {
         repositories: repositories.clone(),
         renderer: Renderer::new(render::Options {
@@ -186,6 +184,20 @@ pub async fn run(client: Client, options: Options) -> Result<(), Error> {
         Some(Err(error)) => Err(Error::LoopEnded { name: "controller", message: error.to_string() }),
         None => Ok(()),
     }
+}
+
+/// Makes a new sealing key whenever the process gets SIGUSR1, as Sealed Secrets does.
+async fn new_key_on_signal(sealing: Arc<sealedsecret::SealingContext>) -> (&'static str, String) {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::user_defined1()) {
+        Ok(mut asked) => {
+            while asked.recv().await.is_some() {
+                sealing.ask_for_key();
+            }
+        }
+        Err(error) => tracing::warn!(%error, "SIGUSR1 will not make a new sealing key"),
+    }
+    std::future::pending().await
 }
 
 /// Which first lists are loaded. The stores' own `wait_until_ready` wakes only one of several waiters.

@@ -9,12 +9,17 @@
 //! Private keys leave this module only inside [`crate::sealing::Keyring`], which cannot print them, and inside encrypted backups.
 
 pub mod backup;
+pub mod claim;
 pub mod drill;
 mod generate;
+pub mod policy;
 mod published;
+pub mod renewal;
 mod secret;
 pub mod store;
+pub mod stored_backup;
 
 pub use generate::{GenerateError, GeneratedKey, generate};
+pub use policy::{KeyOrder, KeyPolicy};
 pub use published::{CERTIFICATE_MAP, CERTIFICATE_PEM, FINGERPRINT};
 pub use secret::{ACTIVE_LABEL, BrokenKey, KeySecret, LAST_BACKUP, LAST_BACKUP_FILE, LEGACY_NAME, StoredKey};

@@ -46,6 +46,7 @@ impl SealingKey {
 #[derive(Debug, Clone, Default)]
 pub struct Keyring {
     keys: Vec<Arc<SealingKey>>,
+    active_since: Option<Timestamp>,
     /// Private keys without a certificate: they open and never seal.
     bare: Vec<Arc<PrivateKey>>,
 }
@@ -65,16 +66,27 @@ impl Keyring {
     /// Sorts keys by the start of their validity; of equals the first given stays in front. A key given twice counts once.
     #[must_use]
     pub fn new(keys: impl IntoIterator<Item = Arc<SealingKey>>) -> Self {
-        let mut sorted: Vec<Arc<SealingKey>> = Vec::new();
-        for key in keys {
-            match sorted.iter_mut().find(|known| known.id() == key.id()) {
-                Some(known) if known.certificate.not_before < key.certificate.not_before => *known = key,
+        Self::ordered(keys.into_iter().map(|key| (key.certificate.not_before, key)))
+    }
+
+    /// Sorts keys by the instants given with them; of equals the first given stays in front. A key given twice counts once, with
+    /// its later instant.
+    #[must_use]
+    pub fn ordered(keys: impl IntoIterator<Item = (Timestamp, Arc<SealingKey>)>) -> Self {
+        let mut sorted: Vec<(Timestamp, Arc<SealingKey>)> = Vec::new();
+        for (instant, key) in keys {
+            match sorted.iter_mut().find(|(_, known)| known.id() == key.id()) {
+                Some(known) if known.0 < instant => *known = (instant, key),
                 Some(_) => {}
-                None => sorted.push(key),
+                None => sorted.push((instant, key)),
             }
         }
-        sorted.sort_by_key(|key| std::cmp::Reverse(key.certificate.not_before));
-        Self { keys: sorted, bare: Vec::new() }
+        sorted.sort_by_key(|(instant, _)| std::cmp::Reverse(*instant));
+        Self {
+            active_since: sorted.first().map(|(instant, _)| *instant),
+            keys: sorted.into_iter().map(|(_, key)| key).collect(),
+            bare: Vec::new(),
+        }
     }
 
     /// Adds private keys without certificates, as recovery from files has them. They open, in this order, after the others.
@@ -82,6 +94,12 @@ impl Keyring {
     pub fn with_private_keys(mut self, keys: impl IntoIterator<Item = Arc<PrivateKey>>) -> Self {
         self.bare.extend(keys);
         self
+    }
+
+    /// The instant that puts the active key in front of the others.
+    #[must_use]
+    pub const fn active_since(&self) -> Option<Timestamp> {
+        self.active_since
     }
 
     /// The key to seal with: the one whose certificate became valid last.

@@ -177,9 +177,10 @@ fn keep_owner_rule(metadata: &mut Map<String, Value>, skips: bool) {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
     use super::super::fixtures::{certificate, keyring, object};
-    use super::super::{CLUSTER_WIDE, NAMESPACE_WIDE, Scope, SealedFor, encode_base64, seal_secret, unseal};
+    use super::super::{CLUSTER_WIDE, NAMESPACE_WIDE, Scope, SealedFor, encode_base64, seal_secret, unseal, unseal_rendering};
     use super::*;
     use crate::resource::Object;
+    use crate::template::StillWorld;
 
     fn keys() -> impl FnMut() -> SessionKey {
         let mut next = 0;
@@ -323,8 +324,8 @@ mod tests {
             let keyring = keyring(&["old", "new", "small"]);
             let resealed =
                 reseal(&sealed, &keyring, &certificate("new"), Items::All, &mut keys(), &mut Trial::default()).unwrap().sealed;
-            let before = unseal(&sealed, &keyring, &mut Trial::default()).unwrap();
-            let after = unseal(&resealed, &keyring, &mut Trial::default()).unwrap();
+            let opened = |object| unseal_rendering(object, &keyring, &mut Trial::default(), &mut StillWorld::new()).unwrap();
+            let (before, after) = (opened(&sealed), opened(&resealed));
             assert_eq!(before.manifest(), after.manifest(), "{case}");
             cases += 1;
         }

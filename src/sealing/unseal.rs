@@ -30,6 +30,9 @@ pub enum UnsealError {
     /// Both formats at once.
     #[error("cannot use the field 'encryptedData' and the deprecated field 'data' at the same time")]
     BothFormats,
+    /// The whole-object format, which the installation does not open.
+    #[error("using deprecated 'data' field, use 'encryptedData' or flip the feature flag")]
+    WholeObject,
     /// The whole-object format opened, but there is no Secret inside.
     #[error("the deprecated field 'data' does not hold a Secret")]
     NotASecret,
@@ -47,7 +50,7 @@ impl Advice for UnsealError {
                 "only the controller and offline recovery make the whole Secret; the items alone are fine".to_owned()
             }
             Self::BothFormats => "remove spec.data if the items are in spec.encryptedData".to_owned(),
-            Self::NotASecret => "seal the Secret again; that writes spec.encryptedData".to_owned(),
+            Self::NotASecret | Self::WholeObject => "seal the Secret again; that writes spec.encryptedData".to_owned(),
         })
     }
 }

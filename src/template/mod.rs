@@ -26,6 +26,7 @@ mod world;
 #[cfg(test)]
 mod tests;
 
+pub use dates::parse_duration;
 pub use error::{Fault, TemplateError};
 pub use functions::{FunctionSet, Type};
 pub use text::{MAX_TEXT, Text};

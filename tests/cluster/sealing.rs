@@ -153,7 +153,7 @@ fn controller(client: &kube::Client, namespace: &str) -> (Arc<SealingContext>, t
     (cx, tokio::spawn(async move { panic!("{}", sealedsecret::run(running).await.unwrap_err()) }))
 }
 
-fn secret(namespace: &str, name: &str, value: &str) -> Value {
+pub fn secret(namespace: &str, name: &str, value: &str) -> Value {
     json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": namespace}, "stringData": {"password": value}})
 }
 
@@ -174,7 +174,7 @@ fn kubeseal(args: &[&str], certificate: Option<&str>, input: &str) -> Output {
     output
 }
 
-fn kubeseal_secret(certificate: &str, secret: &Value, args: &[&str]) -> Value {
+pub fn kubeseal_secret(certificate: &str, secret: &Value, args: &[&str]) -> Value {
     serde_json::from_slice(&kubeseal(args, Some(certificate), &secret.to_string()).stdout).unwrap()
 }
 
@@ -295,6 +295,14 @@ async fn a_broken_key_is_skipped_and_the_others_work() {
     .await;
     bench.apply(&kubeseal_secret(&fixture("keys/test-only-old.crt"), &secret(&bench.namespace, "db", MARKER), &[])).await;
     bench.condition("db", "True", "").await;
+    eventually("an event about the broken key", SOON, || async {
+        let events = bench.events().await;
+        let about = |(reason, note): &(String, String)| {
+            reason == "BrokenSealingKey" && note.starts_with("tls.crt and tls.key do not belong together")
+        };
+        if events.iter().any(about) { Ok(()) } else { Err(format!("{events:?}")) }
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -13,11 +13,12 @@ use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind};
 use kube::core::PartialObjectMeta;
 use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::{ObjectRef, Store};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 
 use super::backlog::Backlog;
 use super::foreign::ForeignSecrets;
 use super::metrics::SealingMetrics;
+use super::options::SealingOptions;
 use super::secrets::{Place, SecretIndex};
 use crate::sealing::Keyring;
 
@@ -30,7 +31,9 @@ const LONGEST_WAIT: Duration = Duration::from_secs(300);
 pub struct SealingContext {
     pub(super) client: Client,
     pub(super) control_namespace: String,
-    namespace: Option<String>,
+    pub(super) options: SealingOptions,
+    /// Somebody wants a new key.
+    pub(super) key_asked_for: Notify,
     pub(super) keys: watch::Sender<Arc<Keyring>>,
     pub(super) secrets: SecretIndex,
     pub(super) backlog: Backlog,
@@ -75,7 +78,8 @@ impl SealingContext {
             events: Recorder::new(client.clone(), reporter),
             client,
             control_namespace,
-            namespace: None,
+            options: SealingOptions::default(),
+            key_asked_for: Notify::new(),
             keys: watch::Sender::new(Arc::default()),
             secrets: SecretIndex::default(),
             backlog: Backlog::default(),
@@ -93,14 +97,35 @@ impl SealingContext {
     /// Limits opening to one namespace, for installations without rights in the others.
     #[must_use]
     pub fn only_in(mut self, namespace: impl Into<String>) -> Self {
-        self.namespace = Some(namespace.into());
+        self.options.namespace = Some(namespace.into());
+        self.options.other_key_namespaces.clear();
         self
+    }
+
+    /// Sets everything that an installation may choose.
+    #[must_use]
+    pub fn with_options(mut self, options: SealingOptions) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// Where keys are looked for, the control namespace first.
+    pub(super) fn key_namespaces(&self) -> Vec<String> {
+        let mut all = vec![self.control_namespace.clone()];
+        let others = self.options.other_key_namespaces.iter().filter(|other| **other != self.control_namespace);
+        all.extend(others.cloned());
+        all
+    }
+
+    /// Makes a new key as soon as possible.
+    pub fn ask_for_key(&self) {
+        self.key_asked_for.notify_one();
     }
 
     /// SealedSecrets of the namespaces that we look after.
     pub(super) fn sealed_secrets(&self) -> Api<DynamicObject> {
         let resource = sealed_secret_resource();
-        match &self.namespace {
+        match &self.options.namespace {
             Some(namespace) => Api::namespaced_with(self.client.clone(), namespace, &resource),
             None => Api::all_with(self.client.clone(), &resource),
         }
@@ -108,7 +133,7 @@ impl SealingContext {
 
     /// Metadata of the Secrets of the namespaces that we look after.
     pub(super) fn secret_metadata(&self) -> Api<PartialObjectMeta<Secret>> {
-        match &self.namespace {
+        match &self.options.namespace {
             Some(namespace) => Api::namespaced(self.client.clone(), namespace),
             None => Api::all(self.client.clone()),
         }

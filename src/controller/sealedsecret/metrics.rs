@@ -91,6 +91,8 @@ pub struct SealingMetrics {
     conditions: Family<Condition, Gauge>,
     requests: Family<Answered, Counter>,
     durations: Family<Took, Histogram, Durations>,
+    keys: Gauge,
+    keys_without_backup: Gauge,
 }
 
 impl Default for SealingMetrics {
@@ -101,6 +103,8 @@ impl Default for SealingMetrics {
             conditions: Family::default(),
             requests: Family::default(),
             durations: Family::new_with_constructor(Durations),
+            keys: Gauge::default(),
+            keys_without_backup: Gauge::default(),
         };
         // The value is 0, as upstream's.
         metrics.build.get_or_create(&Build { revision: env!("CARGO_PKG_VERSION") }).set(0);
@@ -118,6 +122,15 @@ impl SealingMetrics {
         sealing.register("condition_info", help, self.conditions.clone());
         sealing.register("http_requests", "Answers of the HTTP API", self.requests.clone());
         sealing.register("http_request_duration_seconds", "Seconds per answer of the HTTP API", self.durations.clone());
+        registry.register("gitops_sealing_keys", "Keys that open SealedSecrets", self.keys.clone());
+        let help = "Keys that open SealedSecrets and are in no backup";
+        registry.register("gitops_sealing_keys_without_backup", help, self.keys_without_backup.clone());
+    }
+
+    /// Shows how many keys there are.
+    pub(super) fn show_keys(&self, usable: i64, without_backup: i64) {
+        self.keys.set(usable);
+        self.keys_without_backup.set(without_backup);
     }
 
     /// Counts an attempt that failed.
@@ -190,7 +203,7 @@ mod tests {
         metrics.register(&mut registry);
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
-        text.lines().filter(|line| !line.starts_with('#')).map(|line| format!("{line}\n")).collect()
+        text.lines().filter(|line| line.starts_with("sealed_secrets_")).map(|line| format!("{line}\n")).collect()
     }
 
     #[test]

@@ -152,8 +152,11 @@ async fn open(object: &DynamicObject, place: &Place, key: &str, cx: &SealingCont
     let source = Source::of(&sealed);
     let facts = cx.secrets.get(place);
     let is_in_order = facts.as_ref().is_some_and(|facts| is_in_order(facts, &sealed, &source));
-    if is_in_order || is_left_alone(object, facts.as_ref(), &source) {
+    if is_in_order || is_left_alone(object, facts.as_ref(), &source, cx.options.heal) {
         return Ok(Done::Already);
+    }
+    if sealed.spec.data.is_some() && !cx.options.accept_whole_objects {
+        return Err(Obstacle::Unseal(UnsealError::WholeObject));
     }
     // A Secret without our label is rarely there: it is created unseen, which saves a request for every new object.
     let is_guess = facts.is_none() && !cx.has_failed(key);
@@ -204,14 +207,15 @@ fn is_in_order(facts: &SecretFacts, sealed: &SealedSecret, source: &Source) -> b
     facts.unsealed_from.as_deref() == Some(source.as_str()) && owned && facts.is_untouched(sealed.spec.item_keys())
 }
 
-/// Whether the SealedSecret asks for its Secret to be left as people make it, and has opened once as it is now.
-fn is_left_alone(object: &DynamicObject, facts: Option<&SecretFacts>, source: &Source) -> bool {
+/// Whether the SealedSecret, or the installation, asks for its Secret to be left as people make it, and has opened once as it is now.
+fn is_left_alone(object: &DynamicObject, facts: Option<&SecretFacts>, source: &Source, heals: bool) -> bool {
     let annotations = object.metadata.annotations.as_ref();
     let asks = annotations.and_then(|all| all.get(HEAL)).is_some_and(|value| value == "false");
-    asks && match facts {
-        Some(facts) => facts.unsealed_from.as_deref() == Some(source.as_str()),
-        None => status::is_synced(object),
-    }
+    (asks || !heals)
+        && match facts {
+            Some(facts) => facts.unsealed_from.as_deref() == Some(source.as_str()),
+            None => status::is_synced(object),
+        }
 }
 
 /// Opens on a thread that may block: a private RSA operation takes milliseconds, and there is one for every item.
