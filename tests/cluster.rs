@@ -24,6 +24,8 @@ mod git_server;
 mod hooks;
 #[path = "cluster/install.rs"]
 mod install;
+#[path = "cluster/kubeseal.rs"]
+mod kubeseal;
 #[path = "cluster/sealing.rs"]
 mod sealing;
 #[path = "cluster/sealing_cli.rs"]
