@@ -1,14 +1,18 @@
 //! A Service that leads the API server's proxy to a process on this machine.
 //!
-//! The API server proxies to the addresses that a Service's EndpointSlices name, and refuses loopback ones. So the process listens
-//! on the address of one of this machine's own interfaces; nothing leaves the machine.
+//! The API server proxies only to addresses that are a pod's, and not to loopback ones. So the process listens on the address of one
+//! of this machine's own interfaces, and an unscheduled Pod says that this is its address; nothing leaves the machine.
 
 use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
+use std::time::Duration;
 
+use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
-use kube::api::{DynamicObject, PostParams};
+use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::{Value, json};
+
+use super::eventually::eventually;
 
 /// An address of this machine that is not loopback.
 ///
@@ -36,35 +40,46 @@ pub fn own_socket() -> SocketAddr {
     free.into_iter().find(|socket| TcpListener::bind(socket).is_ok()).expect("one of a thousand random ports is free")
 }
 
-/// Makes a Service without selector, and the EndpointSlice that leads to `socket`.
+/// Makes a Service without selector, a Pod that has the address of `socket`, and the Endpoints between them.
 ///
 /// # Panics
-/// When the API server refuses.
+/// When the API server refuses, or does not reach the process within half a minute.
 pub async fn expose(client: &kube::Client, namespace: &str, name: &str, port_name: &str, socket: SocketAddr) {
+    let (ip, port) = (socket.ip().to_string(), socket.port());
     let service = json!({
         "apiVersion": "v1", "kind": "Service", "metadata": {"name": name},
-        "spec": {"ports": [{"name": port_name, "port": 8080, "targetPort": socket.port()}]},
+        "spec": {"ports": [{"name": port_name, "port": 8080, "targetPort": port}]},
     });
-    let slice = json!({
-        "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
-        "metadata": {"name": format!("{name}-1"), "labels": {"kubernetes.io/service-name": name}},
-        "ports": [{"name": port_name, "port": socket.port(), "protocol": "TCP"}],
-        "endpoints": [{"addresses": [socket.ip().to_string()], "conditions": {"ready": true}}],
+    let pod = json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name},
+        // Nobody may schedule it: kwok would give it an address of its own.
+        "spec": {"schedulerName": "nobody", "containers": [{"name": "elsewhere", "image": "none"}]},
     });
     let endpoints = json!({
         "apiVersion": "v1", "kind": "Endpoints", "metadata": {"name": name},
-        "subsets": [{"addresses": [{"ip": socket.ip().to_string()}], "ports": [{"name": port_name, "port": socket.port()}]}],
+        "subsets": [{
+            "addresses": [{"ip": ip, "targetRef": {"kind": "Pod", "name": name, "namespace": namespace}}],
+            "ports": [{"name": port_name, "port": port}],
+        }],
     });
-    create(client, namespace, ("", "v1", "Service"), service).await;
-    create(client, namespace, ("discovery.k8s.io", "v1", "EndpointSlice"), slice).await;
-    create(client, namespace, ("", "v1", "Endpoints"), endpoints).await;
+    create(client, namespace, "Service", service).await;
+    create(client, namespace, "Pod", pod).await;
+    let status = json!({"status": {"phase": "Running", "podIP": ip, "podIPs": [{"ip": ip}]}});
+    let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
+    let patched = pods.patch_status(name, &PatchParams::default(), &Patch::Merge(status)).await;
+    patched.unwrap_or_else(|cause| panic!("cannot give the Pod an address: {cause}"));
+    create(client, namespace, "Endpoints", endpoints).await;
+    let path = format!("/api/v1/namespaces/{namespace}/services/http:{name}:{port_name}/proxy/v1/cert.pem");
+    eventually("the API server to reach the Service", Duration::from_secs(30), || async {
+        let request = http::Request::get(&path).body(Vec::new()).expect("the path is one");
+        client.request_text(request).await.map(drop).map_err(|error| error.to_string())
+    })
+    .await;
 }
 
-async fn create(client: &kube::Client, namespace: &str, (group, version, kind): (&str, &str, &str), object: Value) {
-    let mut resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
-    if kind == "Endpoints" {
-        resource.plural = "endpoints".into();
-    }
+async fn create(client: &kube::Client, namespace: &str, kind: &str, object: Value) {
+    let plural = if kind == "Endpoints" { "endpoints".to_owned() } else { format!("{}s", kind.to_lowercase()) };
+    let resource = ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk("", "v1", kind), &plural);
     let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &resource);
     let object = serde_json::from_value(object).expect("it is an object");
     api.create(&PostParams::default(), &object).await.unwrap_or_else(|cause| panic!("cannot create the {kind}: {cause}"));
