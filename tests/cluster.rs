@@ -26,6 +26,8 @@ mod hooks;
 mod install;
 #[path = "cluster/keys.rs"]
 mod keys;
+#[path = "cluster/kubeseal.rs"]
+mod kubeseal;
 #[path = "cluster/sealing.rs"]
 mod sealing;
 #[path = "cluster/sealing_cli.rs"]

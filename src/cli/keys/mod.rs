@@ -3,6 +3,7 @@
 mod backup;
 mod cert;
 pub(super) mod certificate;
+mod hops;
 mod list;
 mod lock;
 mod verify_backup;

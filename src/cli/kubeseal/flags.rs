@@ -179,20 +179,16 @@ fn read_long<'a>(word: &'a str, words: &mut impl Iterator<Item = &'a str>, given
 }
 
 fn read_short<'a>(letters: &'a str, words: &mut impl Iterator<Item = &'a str>, given: &mut Given) -> Result<(), String> {
-    for (at, letter) in letters.char_indices() {
-        let flag = find(|flag| flag.short == Some(letter))
-            .ok_or_else(|| format!("unknown shorthand flag: {letter:?} in -{}", &letters[at..]))?;
-        // No switch has a letter, so the rest of the word is the value.
-        let rest = &letters[at + letter.len_utf8()..];
-        let value = match rest.strip_prefix('=').unwrap_or(rest) {
-            "" if rest.is_empty() => {
-                words.next().ok_or_else(|| format!("flag needs an argument: {letter:?} in -{}", &letters[at..]))?
-            }
-            value => value,
-        };
-        return put(flag, value, given);
-    }
-    Ok(())
+    let Some(letter) = letters.chars().next() else { return Ok(()) };
+    let flag =
+        find(|flag| flag.short == Some(letter)).ok_or_else(|| format!("unknown shorthand flag: {letter:?} in -{letters}"))?;
+    // No switch has a letter, so the rest of the word is the value.
+    let rest = &letters[letter.len_utf8()..];
+    let value = match rest.strip_prefix('=').unwrap_or(rest) {
+        "" if rest.is_empty() => words.next().ok_or_else(|| format!("flag needs an argument: {letter:?} in -{letters}"))?,
+        value => value,
+    };
+    put(flag, value, given)
 }
 
 fn put(flag: &'static Flag, value: &str, given: &mut Given) -> Result<(), String> {

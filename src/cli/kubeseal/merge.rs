@@ -83,8 +83,8 @@ fn rewritten(file: &Path, text: &str, present: &Value, merged: &Value) -> Result
     }
     let items = |value: &Value| value.pointer("/spec/encryptedData").and_then(Value::as_object).cloned().unwrap_or_default();
     let (before, after) = (items(present), items(merged));
-    let changed = after.iter().filter(|(key, value)| before.get(*key) != Some(value));
-    let edited = changed.fold(Some(text.to_owned()), |text, (key, value)| with_item(&text?, key, value));
+    let mut changed = after.iter().filter(|(key, value)| before.get(*key) != Some(value));
+    let edited = changed.try_fold(text.to_owned(), |text, (key, value)| with_item(&text, key, value));
     // The proof that editing lines did what was meant.
     if let Some(edited) = edited.filter(|edited| yaml::parse_one(edited).is_ok_and(|value| value == *merged)) {
         return Ok(edited);
