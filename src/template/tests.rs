@@ -243,3 +243,11 @@ fn certificates_say_what_was_asked_for() {
     assert_eq!(leaf.validity().not_after.timestamp() - leaf.validity().not_before.timestamp(), 5 * 24 * 3600);
     assert_eq!(leaf.validity().not_before.timestamp(), StillWorld::new().now.as_second());
 }
+
+#[test]
+fn the_page_about_compatibility_names_every_function() {
+    let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/compat/templates.md")).unwrap();
+    let functions = FunctionSet::ApplicationSets.all().map(|(_, function)| function.name);
+    let missing: Vec<&str> = functions.filter(|name| !page.contains(&format!("`{name}`"))).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
