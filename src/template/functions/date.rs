@@ -90,6 +90,7 @@ fn to_date(context: &mut Context<'_>, arguments: &Arguments<'_>) -> Answer {
         let parsing = format!("parsing time {}", quoted_bytes(&text));
         let full = match unparsed {
             Unparsed::Range(field) => format!("{parsing}: {field} out of range"),
+            Unparsed::Conflict(problem) => format!("{parsing}: {problem}"),
             Unparsed::Extra(rest) => format!("{parsing}: extra text: {}", quoted_bytes(&rest)),
             Unparsed::Part(rest, part) => {
                 format!("{parsing} as {}: cannot parse {} as {}", quoted_bytes(&layout), quoted_bytes(&rest), quoted_bytes(&part))
