@@ -1,6 +1,6 @@
 //! Every recorded answer of the originals is ours too, except for the differences that are listed with their reasons.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -148,9 +148,9 @@ fn no_template_runs_forever_or_grows_without_end() {
         "{{ $l := list 1 }}{{ range 100 }}{{ $l = concat $l $l }}{{ end }}",
         "{{ define \"a\" }}{{ template \"a\" . }}{{ end }}{{ template \"a\" . }}",
         "{{ define \"a\" }}{{ template \"b\" . }}{{ end }}{{ define \"b\" }}{{ template \"a\" . }}{{ end }}{{ template \"a\" . }}",
-        "{{ range 5000000 }}{{ $x := printf \"%1000000d\" 1 }}{{ end }}",
+        "{{ range 5000000 }}{{ $x := repeat 1000000 \"x\" }}{{ end }}",
         "{{ range 1000 }}{{ $x := derivePassword 1 \"pin\" \"x\" \"y\" \"z\" }}{{ end }}",
-        "{{ regexReplaceAll \"x*\" (repeat 4000000 \"y\") \"zzzz\" }}",
+        "{{ regexReplaceAll \"x*\" (repeat 1000000 \"y\") \"zzzz\" }}",
         "{{ $d := dict }}{{ set $d \"a\" (list $d) }}",
         "{{ $l := list }}{{ range 10000 }}{{ $l = list $l }}{{ end }}{{ $l }}",
         "{{ $l := list }}{{ range 10000 }}{{ $l = list $l }}{{ end }}{{ toRawJson $l }}",

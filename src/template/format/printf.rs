@@ -79,6 +79,10 @@ impl Printer<'_> {
         if spec.minus {
             spec.zero = false;
         }
+        if verb == 'v' {
+            // With this verb the signs ask for Go's syntax and for names of fields, which no value here has.
+            (spec.plus, spec.sharp) = (false, false);
+        }
         if verb == '%' {
             return self.out.push_str("%");
         }
