@@ -4,7 +4,7 @@ use super::World;
 use super::error::Fault;
 
 /// Units of one rendering. A byte of text or of a list is one unit; a turn of a loop is [`TURN`]. About a second of work.
-const UNITS: u64 = 256 << 20;
+const UNITS: u64 = 64 << 20;
 
 /// Units of one turn of a `range`.
 pub(super) const TURN: u64 = 256;

@@ -14,6 +14,8 @@ pub enum Unparsed {
     Part(String, String),
     /// A number is too large or too small: the name of the field.
     Range(&'static str),
+    /// Two parts say different days.
+    Conflict(&'static str),
     /// Text is left over.
     Extra(String),
 }
@@ -30,7 +32,6 @@ struct Fields {
     nanosecond: i32,
     afternoon: Option<bool>,
     offset: Option<i32>,
-    utc: bool,
 }
 
 /// Reads a time as Go's `ParseInLocation` does. What the layout does not name is the first of January of the year 0, midnight.
@@ -125,14 +126,16 @@ impl Fields {
 
     /// An abbreviation does not say an offset; Go takes such a time for UTC under that name. `GMT+3` does.
     fn zone_name(&mut self, rest: &mut &str) -> Result<(), Reading> {
-        let length = rest.bytes().take_while(u8::is_ascii_uppercase).count();
-        if !(3..=5).contains(&length) {
-            return Err(Reading::Mismatch);
-        }
+        let run = rest.bytes().take_while(u8::is_ascii_uppercase).count();
+        let length = match &rest[..run] {
+            name if name.starts_with("UTC") || name.starts_with("GMT") => 3,
+            name if name.len() == 3 || name == "WITA" => name.len(),
+            name if matches!(name.len(), 4 | 5) && name.ends_with('T') => name.len(),
+            _ => return Err(Reading::Mismatch),
+        };
         let zone = &rest[..length];
         *rest = &rest[length..];
         self.offset.get_or_insert(0);
-        self.utc = zone == "UTC";
         if zone == "GMT"
             && let Some(sign) = rest.chars().next().filter(|c| matches!(c, '+' | '-'))
         {
@@ -148,7 +151,6 @@ impl Fields {
         if form.utc && rest.starts_with('Z') {
             *rest = &rest[1..];
             self.offset = Some(0);
-            self.utc = true;
             return Ok(());
         }
         let sign = match rest.chars().next() {
@@ -193,7 +195,14 @@ impl Fields {
             if days < 0 || days >= i64::from(first.days_in_year()) {
                 return Err(Unparsed::Range("day-of-year"));
             }
-            return first.checked_add(jiff::Span::new().days(days)).map_err(|_| Unparsed::Range("year"));
+            let date = first.checked_add(jiff::Span::new().days(days)).map_err(|_| Unparsed::Range("year"))?;
+            if self.month.is_some_and(|month| month != date.month()) {
+                return Err(Unparsed::Conflict("day-of-year does not match month"));
+            }
+            if self.day.is_some_and(|day| day != date.day()) {
+                return Err(Unparsed::Conflict("day-of-year does not match day"));
+            }
+            return Ok(date);
         }
         Date::new(self.year, self.month.unwrap_or(1), self.day.unwrap_or(1)).map_err(|_| Unparsed::Range("day"))
     }

@@ -253,6 +253,7 @@ impl<'t> State<'t, '_> {
 fn no_function(values: &[Value], words: &[Word]) -> Fault {
     match (values.first(), words.first()) {
         (Some(value), Some(word)) if !value.is_nil() => {
+            let word = Place::Word(word);
             Fault::new(format!("error calling call: non-function {word} of type {}", value.type_name()))
         }
         _ => Fault::new("error calling call: call of nil"),

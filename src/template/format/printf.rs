@@ -79,6 +79,10 @@ impl Printer<'_> {
         if spec.minus {
             spec.zero = false;
         }
+        if verb == 'v' {
+            // With this verb the signs ask for Go's syntax and for names of fields, which no value here has.
+            (spec.plus, spec.sharp) = (false, false);
+        }
         if verb == '%' {
             return self.out.push_str("%");
         }
@@ -209,7 +213,7 @@ fn write_argument(out: &mut Buffer, value: &Value, verb: char, spec: Spec, depth
         }
         (Value::Text(text), 's' | 'v' | 'q' | 'x' | 'X') => string(out, text, verb, spec),
         (Value::Certificate(_), 's' | 'v') => pad(out, printed(value)?.as_bytes(), spec),
-        _ => bad_verb(out, value, verb),
+        _ => bad_verb(out, value, verb, spec),
     }
 }
 
@@ -218,9 +222,14 @@ fn write_element(out: &mut Buffer, value: &Value, verb: char, spec: Spec, depth:
     write_argument(out, value, verb, spec, depth + 1)
 }
 
-fn bad_verb(out: &mut Buffer, value: &Value, verb: char) -> Result<(), Fault> {
+/// Shows what was given to a verb that does not take it, in the width that was asked for.
+fn bad_verb(out: &mut Buffer, value: &Value, verb: char, spec: Spec) -> Result<(), Fault> {
     out.push_str(&format!("%!{verb}({}=", value.type_name()))?;
-    print(out, value)?;
+    if matches!(value, Value::Certificate(_)) {
+        print(out, value)?
+    } else {
+        write_argument(out, value, 'v', spec, 0)?
+    }
     out.push_str(")")
 }
 
@@ -292,7 +301,7 @@ fn integer(out: &mut Buffer, value: &Value, number: i128, verb: char, spec: Spec
             let shown = if spec.sharp { format!(" '{}'", code_point(number)) } else { String::new() };
             return pad(out, format!("U+{magnitude:04X}{shown}").as_bytes(), Spec { zero: false, ..spec });
         }
-        _ => return bad_verb(out, value, verb),
+        _ => return bad_verb(out, value, verb, spec),
     };
     let sign = sign_of(number < 0, spec);
     let wanted = match (spec.precision, spec.width) {
@@ -324,7 +333,7 @@ fn float(out: &mut Buffer, value: &Value, number: f64, verb: char, spec: Spec) -
         'e' => exponential(number, Some(spec.precision.unwrap_or(6))),
         'E' => exponential(number, Some(spec.precision.unwrap_or(6))).to_uppercase(),
         'f' | 'F' => fixed(number, Some(spec.precision.unwrap_or(6))),
-        _ => return bad_verb(out, value, verb),
+        _ => return bad_verb(out, value, verb, spec),
     };
     let digits = written.trim_start_matches(['-', '+']);
     let sign = if written.starts_with('+') && !spec.plus { "+" } else { sign_of(written.starts_with('-'), spec) };

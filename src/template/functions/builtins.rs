@@ -12,9 +12,9 @@ pub(super) const FUNCTIONS: &[Function] = &[
     variadic("or", &[Type::Reflect], Type::Reflect, first),
     fixed("not", &[Type::Reflect], |_, arguments| Ok(Value::Bool(!arguments.any(0).is_true()))),
     variadic("call", &[Type::Reflect], Type::Reflect, first),
-    variadic("html", &[], Type::Any, |_, arguments| html(&joined(arguments)?)),
-    variadic("js", &[], Type::Any, |_, arguments| js(&joined(arguments)?)),
-    variadic("urlquery", &[], Type::Any, |_, arguments| url_query(&joined(arguments)?)),
+    variadic("html", &[], Type::Any, |_, arguments| html(&printable(arguments)?)),
+    variadic("js", &[], Type::Any, |_, arguments| js(&printable(arguments)?)),
+    variadic("urlquery", &[], Type::Any, |_, arguments| url_query(&printable(arguments)?)),
     variadic("index", &[Type::Reflect], Type::Reflect, index),
     fixed("len", &[Type::Reflect], length),
     variadic("print", &[], Type::Any, |_, arguments| Ok(Value::Text(joined(arguments)?))),
@@ -33,13 +33,20 @@ fn joined(arguments: &Arguments<'_>) -> Result<Text, Fault> {
     format::print_all(arguments.from(0), false)
 }
 
+/// What is escaped: nothing is `<no value>` there, as in the output of a template.
+fn printable(arguments: &Arguments<'_>) -> Result<Text, Fault> {
+    let printed = |value: &Value| if value.is_nil() { Value::text("<no value>") } else { value.clone() };
+    let values: Vec<Value> = arguments.from(0).iter().map(printed).collect();
+    format::print_all(&values, false)
+}
+
 fn length(_: &mut Context<'_>, arguments: &Arguments<'_>) -> Result<Value, Fault> {
     let length = match arguments.any(0) {
         Value::Text(text) => text.len(),
         Value::List(list) => list.items().len(),
         Value::Map(map) => map.len(),
         Value::Missing | Value::Nil => return Err(Fault::new("reflect: call of reflect.Value.Type on zero Value")),
-        other => return Err(Fault::new(format!("len of type {}", other.type_name()))),
+        other => return Err(Fault::new(format!("len of type {}", pointed_at(other)))),
     };
     Ok(Value::Int(length as i64))
 }
@@ -76,8 +83,13 @@ fn index_once(item: &Value, index: &Value) -> Result<Value, Fault> {
             let zero = || if map.element == Element::Text { Value::text("") } else { Value::Nil };
             Ok(map.get(key.as_bytes()).unwrap_or_else(zero))
         }
-        other => Err(Fault::new(format!("can't index item of type {}", other.type_name()))),
+        other => Err(Fault::new(format!("can't index item of type {}", pointed_at(other)))),
     }
+}
+
+/// Go follows a pointer before it complains.
+fn pointed_at(value: &Value) -> &'static str {
+    value.type_name().trim_start_matches('*')
 }
 
 fn position(index: &Value, length: usize) -> Result<usize, Fault> {

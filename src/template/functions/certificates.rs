@@ -29,9 +29,9 @@ use Type::{Certificate, Int, List as Items, Text as Str};
 type Answer = Result<Value, Fault>;
 
 /// Units of the budget: a key of 2048 bits takes about a tenth of a second, one of 4096 bits a second and more.
-const KEY_2048: u64 = 20 << 20;
-const KEY_4096: u64 = 80 << 20;
-const SIGNATURE: u64 = 1 << 20;
+const KEY_2048: u64 = 4 << 20;
+const KEY_4096: u64 = 16 << 20;
+const SIGNATURE: u64 = 1 << 18;
 
 pub(super) const FUNCTIONS: &[Function] = &[
     fixed("genPrivateKey", &[Str], generate_private_key).costing(KEY_4096),

@@ -66,7 +66,7 @@ fn equal_pair(first: &Value, second: &Value) -> Result<bool, Fault> {
 
 fn equal_others(first: &Value, second: &Value) -> Result<bool, Fault> {
     if first.kind_name() != second.kind_name() && !first.is_nil() && !second.is_nil() {
-        return Err(non_comparable(first)?);
+        return Err(non_comparable_pair(first, second)?);
     }
     let nil = |value: &Value| match value {
         Value::List(list) => list.is_nil(),
@@ -90,6 +90,13 @@ fn non_comparable(value: &Value) -> Result<Fault, Fault> {
     let shown = format::printf(b"%s", std::slice::from_ref(value))?;
     let full = format!("non-comparable type {}: {name}", shown.to_str());
     Ok(Fault::with_value(full, format!("non-comparable type {name}")))
+}
+
+fn non_comparable_pair(first: &Value, second: &Value) -> Result<Fault, Fault> {
+    let names = (first.type_name(), second.type_name());
+    let shown = (format::printf(b"%s", std::slice::from_ref(first))?, format::printed(second)?);
+    let full = format!("non-comparable types {}: {}, {}: {}", shown.0.to_str(), names.0, names.1, shown.1.to_str());
+    Ok(Fault::with_value(full, format!("non-comparable types {} and {}", names.0, names.1)))
 }
 
 fn less(arguments: &Arguments<'_>) -> Result<bool, Fault> {

@@ -13,7 +13,7 @@ use Type::Text as Str;
 const BCRYPT_COST: u32 = 10;
 
 /// Units of the budget for one bcrypt hash, which takes about 50 ms.
-const BCRYPT_UNITS: u64 = 12 << 20;
+const BCRYPT_UNITS: u64 = 2 << 20;
 
 pub(super) const FUNCTIONS: &[Function] = &[
     fixed("sha1sum", &[Str], |_, a| Ok(sum(&SHA1_FOR_LEGACY_USE_ONLY, a))),

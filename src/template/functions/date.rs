@@ -87,19 +87,30 @@ fn modify(arguments: &Arguments<'_>) -> Answer {
 fn to_date(context: &mut Context<'_>, arguments: &Arguments<'_>) -> Answer {
     let (layout, text) = (arguments.str(0), arguments.str(1));
     parse(&layout, &text, &context.world.local()).map(time).map_err(|unparsed| {
-        let parsing = format!("parsing time {}", quoted(text.as_bytes()));
+        let parsing = format!("parsing time {}", quoted_bytes(&text));
         let full = match unparsed {
             Unparsed::Range(field) => format!("{parsing}: {field} out of range"),
-            Unparsed::Extra(rest) => format!("{parsing}: extra text: {}", quoted(rest.as_bytes())),
-            Unparsed::Part(rest, part) => format!(
-                "{parsing} as {}: cannot parse {} as {}",
-                quoted(layout.as_bytes()),
-                quoted(rest.as_bytes()),
-                quoted(part.as_bytes())
-            ),
+            Unparsed::Conflict(problem) => format!("{parsing}: {problem}"),
+            Unparsed::Extra(rest) => format!("{parsing}: extra text: {}", quoted_bytes(&rest)),
+            Unparsed::Part(rest, part) => {
+                format!("{parsing} as {}: cannot parse {} as {}", quoted_bytes(&layout), quoted_bytes(&rest), quoted_bytes(&part))
+            }
         };
         Fault::with_value(full, "the text does not fit the layout of the time")
     })
+}
+
+/// Go's package of times quotes in its own way: every byte that is no printable ASCII is a number.
+fn quoted_bytes(text: &str) -> String {
+    let escaped: String = text
+        .bytes()
+        .map(|byte| match byte {
+            b'"' | b'\\' => format!("\\{}", char::from(byte)),
+            b' '..=b'~' => char::from(byte).to_string(),
+            byte => format!("\\x{byte:02x}"),
+        })
+        .collect();
+    format!("\"{escaped}\"")
 }
 
 fn ago(context: &mut Context<'_>, arguments: &Arguments<'_>) -> Answer {

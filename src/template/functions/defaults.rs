@@ -37,6 +37,7 @@ pub(super) fn deep_copy(context: &mut crate::template::budget::Context<'_>, valu
             let items: Result<Vec<Value>, Fault> = list.items().iter().map(|item| deep_copy(context, item, depth + 1)).collect();
             Value::List(List::of(list.element, items?))
         }
+        value if value.is_nil() && depth == 0 => return Err(Fault::new("reflect: call of reflect.Value.Type on zero Value")),
         value => value.clone(),
     })
 }

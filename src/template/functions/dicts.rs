@@ -58,8 +58,12 @@ fn dig(_: &mut Context<'_>, arguments: &Arguments<'_>) -> Answer {
         return Err(too_few());
     }
     let mut step = dict.clone();
+    step_into(&step, &Text::default())?;
+    if let Some(key) = keys.iter().find(|key| !matches!(key, Value::Text(_))) {
+        return Err(conversion(key, "string"));
+    }
     for key in keys {
-        let Value::Text(key) = key else { return Err(conversion(key, "string")) };
+        let Value::Text(key) = key else { continue };
         match step_into(&step, key)? {
             Some(value) => step = value,
             None => return Ok(default.clone()),

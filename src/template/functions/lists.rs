@@ -166,7 +166,7 @@ fn concat(_: &mut Context<'_>, arguments: &Arguments<'_>) -> Answer {
 fn chunk(_: &mut Context<'_>, arguments: &Arguments<'_>) -> Answer {
     let all = items(arguments.any(1), "Cannot chunk type ")?.items();
     let size = usize::try_from(arguments.int(0)).ok().filter(|size| *size > 0);
-    let Some(size) = size else { return Err(Fault::new("the size of a chunk must be above zero")) };
+    let Some(size) = size else { return Err(Fault::new("runtime error: makeslice: len out of range")) };
     let chunks = all.chunks(size).map(|chunk| Value::list(chunk.to_vec())).collect();
     Ok(Value::List(List::of(Element::List, chunks)))
 }

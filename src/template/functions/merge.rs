@@ -15,11 +15,12 @@ pub(super) const FUNCTIONS: &[Function] = &[
 ];
 
 fn merged(context: &mut Context<'_>, arguments: &Arguments<'_>, overwrites: bool) -> Result<Value, Fault> {
-    let target = arguments.dict(0);
+    let given = arguments.dict(0);
+    let target = if given.is_nil() && arguments.len() > 1 { Map::new(std::collections::BTreeMap::new()) } else { given };
     for at in 1..arguments.len() {
         merge_into(context, &target, &arguments.dict(at), overwrites, 0)?;
     }
-    Ok(arguments.any(0).clone())
+    Ok(Value::Map(target))
 }
 
 /// Sets what is absent or empty in the target; with `overwrites` also the rest. Dicts on both sides are merged, lists are not.

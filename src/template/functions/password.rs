@@ -13,7 +13,7 @@ use Type::{Text as Str, Uint32};
 const SCOPE: &[u8] = b"com.lyndir.masterpassword";
 
 /// Units of the budget: scrypt with these parameters takes about 200 ms and 32 MiB.
-const SCRYPT_UNITS: u64 = 24 << 20;
+const SCRYPT_UNITS: u64 = 6 << 20;
 
 pub(super) const FUNCTIONS: &[Function] = &[fixed("derivePassword", &[Uint32, Str, Str, Str, Str], derive).costing(SCRYPT_UNITS)];
 

@@ -1,6 +1,6 @@
 //! Regular expressions.
 
-use regex::bytes::{Regex, RegexBuilder};
+use regex::bytes::{Match, Regex, RegexBuilder};
 
 use super::regex_syntax::rewritten;
 use super::{Arguments, Function, Type, fixed};
@@ -83,14 +83,32 @@ fn problem_of(pattern: &str) -> &'static str {
     }
 }
 
+/// Where characters begin. A search in bytes finds nothing also between the bytes of a character, where Go does not look.
+struct Boundaries<'a>(Option<&'a str>);
+
+impl<'a> Boundaries<'a> {
+    fn of(text: &'a [u8]) -> Self {
+        Self(std::str::from_utf8(text).ok())
+    }
+
+    fn keep(&self, found: &Match<'_>) -> bool {
+        !found.is_empty() || self.0.is_none_or(|text| text.is_char_boundary(found.start()))
+    }
+}
+
 fn limit(arguments: &Arguments<'_>) -> usize {
     usize::try_from(arguments.int(2)).unwrap_or(usize::MAX)
 }
 
 fn find_all(context: &mut Context<'_>, arguments: &Arguments<'_>, failing: Failing) -> Answer {
     let pattern = failing.compile(context, arguments)?;
-    let found: Vec<Text> =
-        pattern.find_iter(arguments.bytes(1)).take(limit(arguments)).map(|found| Text::from(found.as_bytes())).collect();
+    let boundaries = Boundaries::of(arguments.bytes(1));
+    let found: Vec<Text> = pattern
+        .find_iter(arguments.bytes(1))
+        .filter(|found| boundaries.keep(found))
+        .take(limit(arguments))
+        .map(|found| Text::from(found.as_bytes()))
+        .collect();
     // Go's slice is nil when nothing is found.
     Ok(if found.is_empty() { Value::List(List::nil(Element::Text)) } else { Value::texts(found) })
 }
@@ -103,10 +121,11 @@ fn find(context: &mut Context<'_>, arguments: &Arguments<'_>, failing: Failing) 
 fn replace(context: &mut Context<'_>, arguments: &Arguments<'_>, failing: Failing, expands: bool) -> Answer {
     let pattern = failing.compile(context, arguments)?;
     let (text, replacement) = (arguments.bytes(1), arguments.bytes(2));
+    let boundaries = Boundaries::of(text);
     let mut out = Buffer::default();
     let mut end = 0;
     for found in pattern.captures_iter(text) {
-        let Some(whole) = found.get(0) else { continue };
+        let Some(whole) = found.get(0).filter(|whole| boundaries.keep(whole)) else { continue };
         out.push(&text[end..whole.start()])?;
         if expands {
             let mut expanded = zeroize::Zeroizing::new(Vec::new());
@@ -133,7 +152,8 @@ fn split(context: &mut Context<'_>, arguments: &Arguments<'_>, failing: Failing)
     }
     let mut parts = Vec::new();
     let (mut begin, mut end) = (0, 0);
-    for found in pattern.find_iter(text) {
+    let boundaries = Boundaries::of(text);
+    for found in pattern.find_iter(text).filter(|found| boundaries.keep(found)) {
         if parts.len() + 1 >= limit {
             break;
         }

@@ -30,7 +30,9 @@ struct Url {
 fn parse_to_dict(_: &mut Context<'_>, arguments: &Arguments<'_>) -> Answer {
     let text = arguments.str(0);
     let url = parse(&text).map_err(|problem| {
-        let full = format!("unable to parse url: parse {}: {problem}", quoted(text.as_bytes()));
+        // Go names the URL without its fragment.
+        let shown = text.split('#').next().unwrap_or_default();
+        let full = format!("unable to parse url: parse {}: {problem}", quoted(shown.as_bytes()));
         Fault::with_value(full, "unable to parse url")
     })?;
     let user = url.user.as_ref().map(write_user).unwrap_or_default();
