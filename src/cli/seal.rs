@@ -9,9 +9,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+pub(super) use self::input::Format;
 pub(super) use self::place::parse_final;
 
-use self::input::Format;
 use self::place::Place;
 use super::keys::certificate;
 use super::{CommandResult, Context, Exit, Failure};

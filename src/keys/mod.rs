@@ -12,6 +12,7 @@ pub mod backup;
 pub mod drill;
 mod generate;
 mod published;
+pub mod remote;
 mod secret;
 pub mod store;
 

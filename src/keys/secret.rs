@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::GeneratedKey;
-use crate::sealing::{Certificate, CertificateError, KeyError, SealingKey, decode_base64, encode_base64};
+use crate::sealing::{Certificate, CertificateError, KeyError, PrivateKey, SealingKey, decode_base64, encode_base64};
 
 /// Label of key Secrets; only the value `active` counts.
 pub const ACTIVE_LABEL: &str = "sealedsecrets.bitnami.com/sealed-secrets-key";
@@ -162,6 +162,17 @@ impl KeySecret {
         let private = self.pem(PRIVATE_KEY)?;
         let certificate = Certificate::from_pem(&self.pem(CERTIFICATE)?).map_err(BrokenKey::Certificate)?;
         SealingKey::from_pem(&private, certificate).map_err(BrokenKey::PrivateKey)?.ok_or(BrokenKey::Mismatch)
+    }
+
+    /// Reads the private key for recovery, where the certificate does not matter: it may be absent, expired or another one's.
+    ///
+    /// # Errors
+    /// When there is no usable private key.
+    pub fn recover(&self) -> Result<SealingKey, BrokenKey> {
+        self.key().or_else(|_| {
+            let private = PrivateKey::from_pem(&self.pem(PRIVATE_KEY)?).map_err(BrokenKey::PrivateKey)?;
+            SealingKey::without_certificate(private).map_err(BrokenKey::PrivateKey)
+        })
     }
 
     fn pem(&self, field: &'static str) -> Result<Zeroizing<String>, BrokenKey> {

@@ -4,7 +4,7 @@ mod backup;
 mod cert;
 pub(super) mod certificate;
 mod list;
-mod lock;
+pub(super) mod lock;
 mod verify_backup;
 
 use clap::Subcommand;
