@@ -207,8 +207,8 @@ fn show(args: &VerifyArgs, scan: Scan, level: &'static str) -> CommandResult {
         }
     }
     let proven = match level {
-        "key" => "opened with the backup",
-        "online" => "opened by the controller",
+        "key" => "each was tried with the backup",
+        "online" => "each was shown to the controller",
         _ => "whether they open was not proven (--key BACKUP or --online)",
     };
     let sealed = scan.sealed.len();

@@ -38,6 +38,7 @@ pub use scope::{
     CLUSTER_WIDE, Label, MANAGED, NAMESPACE_WIDE, PATCH, SKIP_OWNER_REFERENCES, Scope, Target, UNSEALED, UNSEALED_FROM,
     UNSEALED_WITH,
 };
+pub(crate) use seal::values as secret_values;
 pub use seal::{SealSecretError, SealedFor, seal_secret};
 pub use unseal::{ItemFailures, UnsealError, opens_as, unseal, unseal_as};
 pub use write::{Ownership, Write, ownership, plan_write};
