@@ -7,7 +7,10 @@ use clap::{Command as Clap, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::ui::{problem, stream};
 
-use super::{Color, CommandResult, Context, Exit, Failure, GlobalFlags, app, keys, kubeseal, reserved, seal, version};
+use super::{
+    Color, CommandResult, Context, Exit, Failure, GlobalFlags, app, explain, keys, kubeseal, reseal, reserved, seal, unseal,
+    verify, version,
+};
 
 /// GitOps for Kubernetes: see, diff and sync Argo CD Applications, and seal Secrets for Git.
 ///
@@ -42,6 +45,10 @@ enum Command {
     #[command(subcommand, visible_alias = "apps")]
     App(app::AppCommand),
     Seal(Box<seal::SealArgs>),
+    Unseal(Box<unseal::UnsealArgs>),
+    Reseal(Box<reseal::ResealArgs>),
+    Verify(Box<verify::VerifyArgs>),
+    Explain(Box<explain::ExplainArgs>),
     /// Look after the sealing keys
     #[command(subcommand, visible_alias = "key")]
     Keys(keys::KeysCommand),
@@ -58,6 +65,10 @@ async fn dispatch(command: Command, cx: &Context) -> CommandResult {
         Command::Refresh(args) => app::refresh::run(args, cx).await,
         Command::App(command) => app::run(command, cx).await,
         Command::Seal(args) => seal::run(*args, cx).await,
+        Command::Unseal(args) => unseal::run(&args, cx),
+        Command::Reseal(args) => reseal::run(*args, cx).await,
+        Command::Verify(args) => verify::run(*args, cx).await,
+        Command::Explain(args) => explain::run(*args, cx).await,
         Command::Keys(command) => keys::run(command, cx).await,
         Command::Version(args) => version::run(args, cx).await,
     }

@@ -14,6 +14,7 @@ pub mod drill;
 mod generate;
 pub mod policy;
 mod published;
+pub mod remote;
 pub mod renewal;
 mod secret;
 pub mod store;

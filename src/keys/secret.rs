@@ -181,6 +181,17 @@ impl KeySecret {
         SealingKey::from_pem(&private, certificate).map_err(BrokenKey::PrivateKey)?.ok_or(BrokenKey::Mismatch)
     }
 
+    /// Reads the private key for recovery, where the certificate does not matter: it may be absent, expired or another one's.
+    ///
+    /// # Errors
+    /// When there is no usable private key.
+    pub fn recover(&self) -> Result<SealingKey, BrokenKey> {
+        self.key().or_else(|_| {
+            let private = PrivateKey::from_pem(&self.pem(PRIVATE_KEY)?).map_err(BrokenKey::PrivateKey)?;
+            SealingKey::without_certificate(private).map_err(BrokenKey::PrivateKey)
+        })
+    }
+
     fn pem(&self, field: &'static str) -> Result<Zeroizing<String>, BrokenKey> {
         let text = self.data.get(field).ok_or(BrokenKey::Missing(field))?;
         let bytes = Zeroizing::new(decode_base64(&text.0).map_err(|_| BrokenKey::NotText(field))?);

@@ -29,6 +29,15 @@ impl SealingKey {
         Ok(Self::new(PrivateKey::from_pem(private)?, certificate))
     }
 
+    /// Takes a private key whose certificate is lost. It opens what it opened; nothing can be sealed with it.
+    ///
+    /// # Errors
+    /// When its public half cannot be made.
+    pub fn without_certificate(private: PrivateKey) -> Result<Self, KeyError> {
+        let certificate = Certificate::absent(private.public()?);
+        Ok(Self { private, certificate })
+    }
+
     /// The id of the key pair.
     #[must_use]
     pub const fn id(&self) -> &KeyId {

@@ -39,6 +39,7 @@ pub use scope::{
     CLUSTER_WIDE, HEAL, Label, MANAGED, NAMESPACE_WIDE, PATCH, SKIP_OWNER_REFERENCES, Scope, Target, UNSEALED, UNSEALED_FROM,
     UNSEALED_WITH,
 };
+pub(crate) use seal::values as secret_values;
 pub use seal::{SealSecretError, SealedFor, seal_secret};
 pub use unseal::{ItemFailures, Templates, UnsealError, opens_as, unseal, unseal_as, unseal_rendering};
 pub use write::{Ownership, Write, ownership, plan_write};

@@ -35,7 +35,7 @@ pub async fn obtain(file: Option<&Path>, service: &str, cx: &Context) -> Result<
     }
 }
 
-fn from_file(file: &Path) -> Result<Certificate, Failure> {
+pub fn from_file(file: &Path) -> Result<Certificate, Failure> {
     let name = file.display().to_string();
     if name.contains("://") {
         return Err(Failure::new(format!("cannot read {name}: only files are supported"))

@@ -5,7 +5,7 @@ mod cert;
 pub(super) mod certificate;
 mod hops;
 mod list;
-mod lock;
+pub(super) mod lock;
 mod verify_backup;
 
 use clap::Subcommand;

@@ -6,7 +6,8 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 use crate::cli::Failure;
-use crate::cli::seal::{Format, replace_file};
+use crate::cli::seal::Format;
+use crate::cli::secrets::files::{Mode, replace};
 use crate::resource::yaml;
 use crate::ui::stream;
 
@@ -62,5 +63,6 @@ pub fn put(file: Option<&Path>, text: &str) -> Result<(), Failure> {
         stream::out(text);
         return Ok(());
     };
-    replace_file(path, text).map_err(|error| Failure::new(format!("cannot write {}", path.display())).with_cause(&error))
+    // Its owner's only, as the original's: in recovery it holds plaintext.
+    replace(path, text.as_bytes(), Mode::Private)
 }

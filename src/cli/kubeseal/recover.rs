@@ -11,7 +11,8 @@ use crate::cli::Failure;
 use crate::cli::seal::Format;
 use crate::keys::backup;
 use crate::resource::yaml;
-use crate::sealing::{Keyring, PrivateKey, SecretManifest, Trial, pem, unseal};
+use crate::sealing::{Keyring, PrivateKey, SecretManifest, Trial, pem, unseal_rendering};
+use crate::world::ThisMachine;
 
 /// Opens the one SealedSecret of the input and prints the Secret.
 pub fn run(key_files: &[String], options: &Options) -> Result<(), Failure> {
@@ -30,7 +31,7 @@ pub fn run(key_files: &[String], options: &Options) -> Result<(), Failure> {
     let [sealed] = sealed.as_slice() else {
         return Err(Failure::new(format!("the input holds {} SealedSecrets; give one at a time", sealed.len())));
     };
-    let opened = unseal(sealed, &keys, &mut Trial::default())?.manifest();
+    let opened = unseal_rendering(sealed, &keys, &mut Trial::default(), &mut ThisMachine)?.manifest();
     files::put(options.output.as_deref(), &render(&opened, options.format))
 }
 
