@@ -87,7 +87,9 @@ impl Advice for BackupError {
         let hint = match self {
             Self::BadRecipient { .. } => "make a key pair with `age-keygen -o identity.txt`; its public key begins with age1",
             Self::NoIdentity => "an identity begins with AGE-SECRET-KEY-1; age-keygen writes it",
-            Self::WrongIdentity => "--identity FILE with the identity of one of the backup's recipients",
+            Self::WrongIdentity => {
+                "--identity FILE with the identity of one of the backup's recipients, or --share FILE for each share"
+            }
             Self::OtherLock { locked_with: "a passphrase" } => "--passphrase-file FILE",
             Self::OtherLock { .. } => "--identity FILE",
             Self::NotAge | Self::Damaged => "copy it again from where backups are kept; it must be binary or armored age",
@@ -171,7 +173,8 @@ fn write(plaintext: &str, encryptor: age::Encryptor, armored: bool) -> std::io::
 /// # Errors
 /// When it is damaged, or what was given does not open it.
 pub fn decrypt(file: &[u8], unlock: Unlock) -> Result<Zeroizing<String>, BackupError> {
-    let decryptor = age::Decryptor::new_buffered(age::armor::ArmoredReader::new(file)).map_err(|_| BackupError::NotAge)?;
+    let unreadable = |_| if is_age(file) { BackupError::Damaged } else { BackupError::NotAge };
+    let decryptor = age::Decryptor::new_buffered(age::armor::ArmoredReader::new(file)).map_err(unreadable)?;
     let identities: Vec<Box<dyn age::Identity>> = match unlock {
         Unlock::Passphrase(_) if !decryptor.is_scrypt() => return Err(BackupError::OtherLock { locked_with: "public keys" }),
         Unlock::Identities(_) if decryptor.is_scrypt() => return Err(BackupError::OtherLock { locked_with: "a passphrase" }),
@@ -192,6 +195,14 @@ pub fn decrypt(file: &[u8], unlock: Unlock) -> Result<Zeroizing<String>, BackupE
     let mut plaintext = Zeroizing::new(String::with_capacity(file.len()));
     reader.read_to_string(&mut plaintext).map_err(|_| BackupError::Damaged)?;
     Ok(plaintext)
+}
+
+/// Whether a file begins as an age file does, binary or armored.
+#[must_use]
+pub fn is_age(file: &[u8]) -> bool {
+    [&b"age-encryption.org/"[..], b"-----BEGIN AGE ENCRYPTED FILE-----"]
+        .iter()
+        .any(|start| file.trim_ascii_start().starts_with(start))
 }
 
 fn identities(text: &str) -> Result<Vec<Box<dyn age::Identity>>, BackupError> {
@@ -244,6 +255,10 @@ mod tests {
         let mut file = encrypt("marker", Lock::Recipients(vec![recipient]), false).unwrap();
         *file.last_mut().unwrap() ^= 1;
         assert!(matches!(decrypt(&file, Unlock::Identities(identity.clone())), Err(BackupError::Damaged)));
+        for length in [30, 100, file.len() - 20] {
+            let cut = decrypt(&file[..length], Unlock::Identities(identity.clone())).unwrap_err();
+            assert!(matches!(cut, BackupError::Damaged), "{length}: {cut}");
+        }
         assert!(matches!(decrypt(b"apiVersion: v1", Unlock::Identities(identity)), Err(BackupError::NotAge)));
     }
 

@@ -10,16 +10,22 @@
 
 pub mod backup;
 pub mod claim;
+mod custody;
 pub mod drill;
 mod generate;
+pub mod inventory;
 pub mod policy;
 mod published;
 pub mod remote;
 pub mod renewal;
+pub mod restore;
 mod secret;
+pub mod shares;
 pub mod store;
 pub mod stored_backup;
+pub mod usage;
 
+pub use custody::{Custody, LAST_DRILL, LAST_DRILL_FILE, Proof, RETIRED, Standing, unbacked};
 pub use generate::{GenerateError, GeneratedKey, generate};
 pub use policy::{KeyOrder, KeyPolicy};
 pub use published::{CERTIFICATE_MAP, CERTIFICATE_PEM, FINGERPRINT};

@@ -21,6 +21,10 @@ pub const LAST_BACKUP: &str = "kubectl-gitops.io/last-backup";
 /// Annotation of a key Secret: `sha256:` digest of that backup's file.
 pub const LAST_BACKUP_FILE: &str = "kubectl-gitops.io/last-backup-file";
 
+/// Annotations that say something about this cluster, or that would repeat the key.
+const NOT_IN_BACKUPS: [&str; 5] =
+    [crate::resource::annotations::LAST_APPLIED, LAST_BACKUP, LAST_BACKUP_FILE, super::LAST_DRILL, super::LAST_DRILL_FILE];
+
 const PRIVATE_KEY: &str = "tls.key";
 const CERTIFICATE: &str = "tls.crt";
 
@@ -203,9 +207,7 @@ impl KeySecret {
     #[must_use]
     pub fn for_backup(&self) -> Self {
         let mut annotations = self.metadata.annotations.clone().unwrap_or_default();
-        annotations.retain(|name, _| {
-            name != crate::resource::annotations::LAST_APPLIED && name != LAST_BACKUP && name != LAST_BACKUP_FILE
-        });
+        annotations.retain(|name, _| !NOT_IN_BACKUPS.contains(&name.as_str()));
         Self {
             types: Some(TypeMeta { api_version: "v1".into(), kind: "Secret".into() }),
             metadata: ObjectMeta {

@@ -1,6 +1,7 @@
 //! What people see: streams, tables, colours, errors with their hints.
 
 pub mod age;
+pub mod confirm;
 pub mod diff_view;
 pub mod live;
 pub mod nearest;

@@ -11,6 +11,7 @@ use crate::api::SealedSecret;
 use crate::cli::output::{Output, Problem, Report, print_document};
 use crate::cli::version::CONTROLLER;
 use crate::cli::{CommandResult, Context, Exit};
+use crate::keys::{inventory, unbacked};
 use crate::ui::table::Table;
 use crate::ui::{age, paint, problem, stream};
 
@@ -66,6 +67,7 @@ pub async fn run(args: StatusArgs, cx: &Context) -> CommandResult {
     let apps = select::list(cx, args.all_namespaces, args.selector.as_deref()).await?;
     let mut problems: Vec<Problem> = controller_problem(cx, &apps).await.into_iter().collect();
     let sealed = sealed(cx, &mut problems).await;
+    problems.extend(keys_in_no_backup(cx).await);
     let unwell: Vec<&App> = apps.iter().filter(|app| !app.is_well()).collect();
     let summary = Summary { apps: count(&apps), sealed };
     let fine = unwell.is_empty() && problems.iter().all(|problem| problem.code == "cannot-tell");
@@ -158,6 +160,22 @@ async fn sealed(cx: &Context, problems: &mut Vec<Problem>) -> Option<Sealed> {
     let unreadable: Vec<&SealedSecret> = all.items.iter().filter(failed).collect();
     problems.extend(unreadable.iter().map(|one| sealed_problem(one)));
     Some(Sealed { total: all.items.len(), unreadable: unreadable.len() })
+}
+
+/// Keys that are in no backup, where the user may see what is noted on them; no key is fetched for that.
+async fn keys_in_no_backup(cx: &Context) -> Vec<Problem> {
+    let Ok(client) = cx.client().await else { return Vec::new() };
+    let mut problems = Vec::new();
+    for namespace in inventory::key_namespaces(&cx.flags.controller_namespace) {
+        let Ok(notes) = inventory::list_notes(&client, &namespace).await else { continue };
+        problems.extend(unbacked(notes.iter().map(|note| &note.metadata)).into_iter().map(|name| Problem {
+            code: "key-not-backed-up",
+            message: format!("sealing key {namespace}/{name} is in no backup: what is sealed for it is lost with the cluster"),
+            hint: Some("kubectl gitops keys backup --to backup.age --recipient age1...".to_owned()),
+            object: Some(format!("{namespace}/{name}")),
+        }));
+    }
+    problems
 }
 
 fn sealed_problem(secret: &SealedSecret) -> Problem {

@@ -1,21 +1,26 @@
 //! `keys backup`.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use kube::Client;
+use zeroize::Zeroizing;
 
+use super::files::{NewFile, refuse_present, write_all};
 use super::lock::PassphraseArgs;
+use super::place::{PlaceArgs, count};
 use crate::cli::{CommandResult, Context, Exit, Failure};
 use crate::keys::backup::{Lock, encrypt, fingerprint, recipients, to_list};
+use crate::keys::shares::{self, Scheme};
 use crate::keys::{KeySecret, store};
 use crate::ui::{age, stream};
 
 /// Back up the sealing keys, encrypted.
 ///
 /// Writes an age file and notes its date and fingerprint on the key Secrets. Without this program it is restored by
-/// `age -d backup.age | kubectl apply -f -`. Back up again after every new key.
+/// `age -d backup.age | kubectl apply -f -`. Back up again after every new key. With --shares the backup opens for several people
+/// together: each gets a file, and a number of them is needed.
 #[derive(Debug, Args)]
 #[command(after_help = "Example (asks for the passphrase):\n  kubectl gitops keys backup --to backup.age --passphrase")]
 pub struct BackupArgs {
@@ -27,10 +32,18 @@ pub struct BackupArgs {
     recipients: Vec<String>,
     #[command(flatten)]
     passphrase: PassphraseArgs,
+    /// Divide the backup's key: 3/5 writes 5 files, any 3 of which open the backup
+    #[arg(long, value_name = "K/N", value_parser = Scheme::parse, conflicts_with_all = ["passphrase", "passphrase_file"])]
+    shares: Option<Scheme>,
+    /// Folder for the shares, instead of the backup's own
+    #[arg(long, value_name = "DIR", requires = "shares")]
+    shares_to: Option<PathBuf>,
+    #[command(flatten)]
+    place: PlaceArgs,
     /// Write ASCII instead of binary
     #[arg(long)]
     armor: bool,
-    /// Replace the file if it exists
+    /// Replace files that exist
     #[arg(long)]
     overwrite: bool,
 }
@@ -41,16 +54,10 @@ pub struct BackupArgs {
 /// When it would not be encrypted, the file exists, the keys cannot be read, or there are none.
 pub async fn run(args: BackupArgs, cx: &Context) -> CommandResult {
     check_target(&args)?;
-    let lock = lock(&args)?;
+    let share_paths = share_paths(&args)?;
+    let (lock, shares) = lock(&args)?;
     let client = cx.client().await?;
-    let namespace = &cx.flags.controller_namespace;
-    let secrets = store::list_keys(&client, namespace).await;
-    let secrets = secrets.map_err(|error| cx.explain(&error, &format!("read the sealing keys in {namespace:?}")))?;
-    if secrets.is_empty() {
-        return Err(
-            Failure::new(format!("there is no sealing key in {namespace:?}")).with_hint("--controller-namespace NAMESPACE")
-        );
-    }
+    let secrets = args.place.keys(cx).await?.secrets;
     for (secret, problem) in secrets.iter().filter_map(|secret| Some((secret, secret.read().key.err()?))) {
         stream::say(&format!("warning: Secret {} is in the backup, but broken: {problem}", secret.name()));
     }
@@ -58,49 +65,84 @@ pub async fn run(args: BackupArgs, cx: &Context) -> CommandResult {
     let text = to_list(&secrets);
     let file = tokio::task::spawn_blocking(move || encrypt(&text, lock, armored)).await;
     let file = file.map_err(|error| Failure::new("cannot encrypt the backup").with_cause(&error))??;
-    put(&args.to, args.overwrite, &file)?;
+    put(&args, &share_paths, &shares, &file)?;
     record(&client, &secrets, &fingerprint(&file), cx).await;
+    tell_about_shares(&args, &share_paths);
+    stream::say("next: prove it with kubectl gitops keys verify-backup BACKUP --repo DIR --record");
     Ok(Exit::Done)
 }
 
+fn to_stdout(args: &BackupArgs) -> bool {
+    args.to.as_os_str() == "-"
+}
+
 fn check_target(args: &BackupArgs) -> Result<(), Failure> {
-    if args.to.as_os_str() == "-" {
+    if to_stdout(args) {
         if std::io::stdout().is_terminal() && !args.armor {
             return Err(Failure::new("refusing to write a binary backup to the terminal").with_hint("--armor, or --to FILE"));
         }
-    } else if args.to.exists() && !args.overwrite {
-        return Err(Failure::new(format!("{} exists already", args.to.display())).with_hint("another --to, or --overwrite"));
-    }
-    Ok(())
-}
-
-fn lock(args: &BackupArgs) -> Result<Lock, Failure> {
-    if !args.recipients.is_empty() {
-        return Ok(Lock::Recipients(recipients(&args.recipients)?));
-    }
-    match args.passphrase.for_new_backup()? {
-        Some(passphrase) => Ok(Lock::Passphrase(passphrase)),
-        None => Err(Failure::new("refusing to write an unencrypted backup: whoever reads it can open every SealedSecret")
-            .with_hint("--recipient AGE1... (make one with age-keygen), or --passphrase")),
-    }
-}
-
-fn put(path: &Path, overwrite: bool, file: &[u8]) -> Result<(), Failure> {
-    if path.as_os_str() == "-" {
-        stream::out_bytes(file);
         return Ok(());
     }
-    replace(path, overwrite, file).map_err(|error| Failure::new(format!("cannot write {}", path.display())).with_cause(&error))
+    if args.overwrite { Ok(()) } else { refuse_present([args.to.as_path()], "--to") }
 }
 
-/// In one step, and readable by the owner only, as temporary files are.
-fn replace(path: &Path, overwrite: bool, content: &[u8]) -> std::io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::Builder::new().prefix(".backup-").tempfile_in(folder)?;
-    file.write_all(content)?;
-    file.as_file().sync_all()?;
-    if overwrite { file.persist(path) } else { file.persist_noclobber(path) }?;
+/// Beside the backup, and named like it.
+fn share_paths(args: &BackupArgs) -> Result<Vec<PathBuf>, Failure> {
+    let Some(scheme) = args.shares else { return Ok(Vec::new()) };
+    let folder = match (&args.shares_to, args.to.parent()) {
+        (Some(folder), _) => folder.clone(),
+        (None, _) if to_stdout(args) => {
+            return Err(Failure::new("there is no folder for the shares").with_hint("--shares-to DIR"));
+        }
+        (None, folder) => folder.map(Path::to_owned).unwrap_or_default(),
+    };
+    let name = if to_stdout(args) { "backup".into() } else { args.to.file_name().unwrap_or_default().to_string_lossy() };
+    let path = |index: u8| folder.join(format!("{name}.share-{index}-of-{}", scheme.total));
+    let paths: Vec<PathBuf> = (1..=scheme.total).map(path).collect();
+    if !args.overwrite {
+        refuse_present(paths.iter().map(PathBuf::as_path), "--shares-to")?;
+    }
+    Ok(paths)
+}
+
+fn lock(args: &BackupArgs) -> Result<(Lock, Vec<Zeroizing<String>>), Failure> {
+    let mut recipients = recipients(&args.recipients)?;
+    if let Some(scheme) = args.shares {
+        let (recipient, shares) = shares::deal(scheme);
+        recipients.push(recipient);
+        return Ok((Lock::Recipients(recipients), shares));
+    }
+    if !recipients.is_empty() {
+        return Ok((Lock::Recipients(recipients), Vec::new()));
+    }
+    match args.passphrase.for_new_backup()? {
+        Some(passphrase) => Ok((Lock::Passphrase(passphrase), Vec::new())),
+        None => Err(Failure::new("refusing to write an unencrypted backup: whoever reads it can open every SealedSecret")
+            .with_hint("--recipient AGE1... (make one with age-keygen), --shares 3/5, or --passphrase")),
+    }
+}
+
+fn put(args: &BackupArgs, share_paths: &[PathBuf], shares: &[Zeroizing<String>], file: &[u8]) -> Result<(), Failure> {
+    let shares = share_paths.iter().zip(shares);
+    let mut files: Vec<NewFile<'_>> =
+        shares.map(|(path, share)| NewFile { path: path.clone(), content: share.as_bytes() }).collect();
+    if !to_stdout(args) {
+        files.push(NewFile { path: args.to.clone(), content: file });
+    }
+    write_all(&files, args.overwrite)?;
+    if to_stdout(args) {
+        stream::out_bytes(file);
+    }
     Ok(())
+}
+
+fn tell_about_shares(args: &BackupArgs, paths: &[PathBuf]) {
+    let Some(scheme) = args.shares else { return };
+    paths.iter().for_each(|path| stream::say(&format!("share: {}", path.display())));
+    stream::say(&format!(
+        "any {} of the {} shares open the backup: give each to another person, and delete them here",
+        scheme.threshold, scheme.total
+    ));
 }
 
 /// The backup is good without the note, so a failure is told and does not fail the command.
@@ -112,8 +154,7 @@ async fn record(client: &Client, secrets: &[KeySecret], fingerprint: &str, cx: &
             refusal = Some(error);
         }
     }
-    let keys = if secrets.len() == 1 { "1 key".to_owned() } else { format!("{} keys", secrets.len()) };
-    stream::say(&format!("backed up {keys}; the file is {fingerprint}"));
+    stream::say(&format!("backed up {}; the file is {fingerprint}", count(secrets.len(), "key")));
     match refusal {
         None => stream::say("noted on the key Secrets; `kubectl gitops keys list` shows it"),
         Some(error) => {
@@ -121,5 +162,4 @@ async fn record(client: &Client, secrets: &[KeySecret], fingerprint: &str, cx: &
             stream::say(&format!("warning: {}: {}", failure.what, failure.causes.join(": ")));
         }
     }
-    stream::say("next: prove it with kubectl gitops keys verify-backup BACKUP --repo DIR");
 }

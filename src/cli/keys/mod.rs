@@ -3,9 +3,18 @@
 mod backup;
 mod cert;
 pub(super) mod certificate;
+mod choose;
+mod combine_shares;
+mod files;
 mod hops;
 mod list;
 pub(super) mod lock;
+mod opening;
+mod place;
+mod restore;
+mod retire;
+mod rotate;
+mod sealed;
 mod verify_backup;
 
 use clap::Subcommand;
@@ -20,6 +29,10 @@ pub(super) enum KeysCommand {
     Cert(cert::CertArgs),
     Backup(backup::BackupArgs),
     VerifyBackup(verify_backup::VerifyBackupArgs),
+    Restore(restore::RestoreArgs),
+    Rotate(rotate::RotateArgs),
+    Retire(retire::RetireArgs),
+    CombineShares(combine_shares::CombineSharesArgs),
 }
 
 /// Runs one of them.
@@ -32,5 +45,9 @@ pub(super) async fn run(command: KeysCommand, cx: &Context) -> CommandResult {
         KeysCommand::Cert(args) => cert::run(args, cx).await,
         KeysCommand::Backup(args) => backup::run(args, cx).await,
         KeysCommand::VerifyBackup(args) => verify_backup::run(args, cx).await,
+        KeysCommand::Restore(args) => restore::run(args, cx).await,
+        KeysCommand::Rotate(args) => rotate::run(args, cx).await,
+        KeysCommand::Retire(args) => retire::run(args, cx).await,
+        KeysCommand::CombineShares(args) => combine_shares::run(args, cx).await,
     }
 }

@@ -1,23 +1,24 @@
 //! `keys verify-backup`: the drill.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
 
-use super::lock::{PassphraseArgs, unlock};
+use super::opening::{Opened, OpeningArgs};
+use super::place::{PlaceArgs, count, full_name, keyring};
 use crate::cli::output::{Output, Problem, Report, print_document};
 use crate::cli::{CommandResult, Context, Exit, Failure};
-use crate::keys::StoredKey;
-use crate::keys::backup::{MAX_BACKUP_BYTES, Unlock, decrypt, from_list};
 use crate::keys::drill::{Drilled, Places, Unreadable, drill, read_repository};
-use crate::sealing::Keyring;
-use crate::ui::stream;
+use crate::keys::inventory::{self, Inventory};
+use crate::keys::{KeySecret, Standing, StoredKey};
 use crate::ui::symbols::Symbols;
+use crate::ui::{age, stream};
 
 /// Prove that a backup opens every SealedSecret of a repository.
 ///
-/// Works offline: opens the backup, checks every key pair, and opens each SealedSecret in memory, keeping and showing no value. Where
+/// Works offline: opens the backup, checks every key pair, and opens each SealedSecret in memory, keeping and showing no value. With --record the
+/// result is noted in the cluster, which `keys list` shows and `keys retire` asks for. Where
 /// Kustomize renames or moves objects, the names that the repository itself speaks of are tried. Ends with 1 if anything is not
 /// recoverable. Run it on a schedule.
 #[derive(Debug, Args)]
@@ -29,11 +30,13 @@ pub struct VerifyBackupArgs {
     /// Folder with the SealedSecrets, usually the work tree of a Git repository
     #[arg(long, value_name = "DIR", default_value = ".")]
     repo: PathBuf,
-    /// age identity file that opens the backup
-    #[arg(short, long, value_name = "FILE", conflicts_with_all = ["passphrase", "passphrase_file"])]
-    identity: Option<PathBuf>,
     #[command(flatten)]
-    passphrase: PassphraseArgs,
+    opening: OpeningArgs,
+    #[command(flatten)]
+    place: PlaceArgs,
+    /// Note on the key Secrets of the cluster that this backup opened everything; it must hold the newest key as well
+    #[arg(long)]
+    record: bool,
     /// A final namespace and name that objects may have been sealed for; may be given several times
     #[arg(long, value_name = "NAMESPACE/NAME", value_parser = crate::cli::seal::parse_final)]
     as_name: Vec<(String, String)>,
@@ -47,6 +50,11 @@ pub struct VerifyBackupArgs {
 
 #[derive(Debug, Serialize)]
 struct Verdict {
+    /// Digest of the backup's file.
+    file: String,
+    /// Keys of the cluster on which the drill was noted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recorded: Option<usize>,
     recoverable: usize,
     total: usize,
     keys: Vec<Key>,
@@ -68,25 +76,72 @@ struct Key {
 ///
 /// # Errors
 /// When the backup does not open, or there is nothing to prove.
-pub async fn run(args: VerifyBackupArgs, _: &Context) -> CommandResult {
-    let unlock = unlock(args.identity.as_deref(), &args.passphrase)?;
-    let output = args.output;
-    let task = tokio::task::spawn_blocking(move || verify(&args, unlock));
-    let verdict = task.await.map_err(|error| Failure::new("the drill was interrupted").with_cause(&error))??;
-    let problems = problems(&verdict);
+pub async fn run(args: VerifyBackupArgs, cx: &Context) -> CommandResult {
+    let cluster = if args.record { Some(args.place.keys(cx).await?) } else { None };
+    let (mut verdict, opened) = tokio::task::block_in_place(|| verify(&args))?;
+    let mut problems = problems(&verdict);
+    if let Some(cluster) = &cluster {
+        problems.extend(newest_missing(cluster, &opened.secrets));
+        if problems.is_empty() {
+            verdict.recorded = Some(record(cluster, &opened, cx).await?);
+        }
+    }
     let exit = if problems.is_empty() { Exit::Done } else { Exit::No };
-    match output {
+    match args.output {
         Some(output) => print_document(output, &Report::new("BackupReport", problems.is_empty(), verdict, problems))?,
-        None => show(&verdict, &problems),
+        None => {
+            show(&verdict, &problems);
+            if args.record {
+                stream::say(&verdict.recorded.map_or_else(
+                    || "not noted in the cluster, because of what is said above".to_owned(),
+                    |keys| format!("noted on {} of the cluster", count(keys, "key")),
+                ));
+            }
+        }
     }
     Ok(exit)
 }
 
-fn verify(args: &VerifyBackupArgs, unlock: Unlock) -> Result<Verdict, Failure> {
-    let text = decrypt(&read_backup(&args.backup)?, unlock)?;
-    let stored: Vec<StoredKey> = from_list(&text)?.iter().map(crate::keys::KeySecret::read).collect();
-    drop(text);
-    let keys = Keyring::new(stored.iter().filter_map(|key| key.key.as_ref().ok()).cloned());
+/// A backup that lacks the newest key is too old: what is sealed today could not be recovered.
+fn newest_missing(cluster: &Inventory, backup: &[KeySecret]) -> Option<Problem> {
+    let in_cluster = keyring(cluster.counting());
+    let newest = in_cluster.active()?;
+    if keyring(backup).keys().iter().any(|key| key.id() == newest.id()) {
+        return None;
+    }
+    let since = newest.certificate().not_before.strftime("%Y-%m-%d");
+    Some(Problem {
+        code: "newest-key-missing",
+        message: format!(
+            "the backup is older than the newest key of the cluster ({}, of {since})",
+            newest.certificate().fingerprint
+        ),
+        hint: Some("back up again: kubectl gitops keys backup".to_owned()),
+        object: None,
+    })
+}
+
+/// Notes the drill on each key of the cluster that is in the backup.
+async fn record(cluster: &Inventory, opened: &Opened, cx: &Context) -> Result<usize, Failure> {
+    let proven = keyring(&opened.secrets);
+    let client = cx.client().await?;
+    let mut recorded = 0;
+    for secret in &cluster.secrets {
+        let Ok(key) = secret.read().key else { continue };
+        if proven.keys().iter().any(|one| one.id() == key.id()) {
+            let noted = inventory::record_drill(&client, secret, age::now(), &opened.fingerprint).await;
+            noted.map_err(|error| cx.explain(&error, &format!("note the drill on Secret {}", full_name(secret))))?;
+            recorded += 1;
+        }
+    }
+    Ok(recorded)
+}
+
+fn verify(args: &VerifyBackupArgs) -> Result<(Verdict, Opened), Failure> {
+    let opened = args.opening.open(&args.backup)?;
+    let stored: Vec<StoredKey> = opened.secrets.iter().map(KeySecret::read).collect();
+    // What is set aside would be restored as such, and open nothing.
+    let keys = keyring(opened.secrets.iter().filter(|key| !matches!(Standing::of(&key.metadata), Standing::SetAside(_))));
     let unreadable_repository =
         |error: std::io::Error| Failure::new(format!("cannot read {}", args.repo.display())).with_cause(&error);
     let repository = read_repository(&args.repo, &args.skip).map_err(unreadable_repository)?;
@@ -96,21 +151,16 @@ fn verify(args: &VerifyBackupArgs, unlock: Unlock) -> Result<Verdict, Failure> {
     }
     let places = Places { renamings: repository.renamings.clone(), named: args.as_name.clone() };
     let items = drill(&repository, &keys, &places);
-    Ok(Verdict {
+    let verdict = Verdict {
+        file: opened.fingerprint.clone(),
+        recorded: None,
         recoverable: items.iter().filter(|item| item.opened_as.is_some()).count(),
         total: items.len() + repository.unreadable.len(),
         keys: stored.iter().map(describe).collect(),
         items,
         unreadable: repository.unreadable,
-    })
-}
-
-fn read_backup(path: &Path) -> Result<Vec<u8>, Failure> {
-    let failed = |error: std::io::Error| Failure::new(format!("cannot read {}", path.display())).with_cause(&error);
-    if std::fs::metadata(path).map_err(failed)?.len() > MAX_BACKUP_BYTES {
-        return Err(Failure::new(format!("{} is too large to be a backup of keys", path.display())));
-    }
-    std::fs::read(path).map_err(failed)
+    };
+    Ok((verdict, opened))
 }
 
 fn describe(key: &StoredKey) -> Key {

@@ -3,9 +3,7 @@
 use kube::runtime::watcher;
 
 use crate::keys::KeyPolicy;
-
-/// Where Sealed Secrets keeps its keys unless told otherwise.
-const KUBE_SYSTEM: &str = "kube-system";
+use crate::keys::inventory::SEALED_SECRETS_NAMESPACE;
 
 /// What an installation may choose about sealing.
 #[derive(Debug, Clone)]
@@ -39,7 +37,7 @@ impl Default for SealingOptions {
             heal: true,
             accept_whole_objects: true,
             key_policy: KeyPolicy::default(),
-            other_key_namespaces: vec![KUBE_SYSTEM.to_owned()],
+            other_key_namespaces: vec![SEALED_SECRETS_NAMESPACE.to_owned()],
             backup_recipients: Vec::new(),
             identity: "gitops-controller".to_owned(),
         }

@@ -45,7 +45,8 @@ impl ApiServer {
     /// Starts with the objects and steps of a folder.
     pub async fn start(folder: &Path) -> Self {
         let mut inner = Inner { version: 100, ..Inner::default() };
-        for (_, object) in read(folder) {
+        for (_, mut object) in read(folder) {
+            fill(&mut object);
             let path = path_of(&object);
             inner.put(&path, object, "ADDED");
         }
@@ -80,6 +81,15 @@ fn read(folder: &Path) -> Vec<(String, Value)> {
     paths.iter().map(|path| (name(path), serde_yaml::from_str(&fs::read_to_string(path).unwrap()).unwrap())).collect()
 }
 
+/// Secrets may take their values from files of the repository.
+fn fill(object: &mut Value) {
+    let Some(Value::Object(files)) = object.as_object_mut().and_then(|object| object.remove("fromFiles")) else { return };
+    for (key, file) in files {
+        let content = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join(file.as_str().unwrap())).unwrap();
+        object["data"][key] = kubectl_gitops::sealing::encode_base64(&content).into();
+    }
+}
+
 fn path_of(object: &Value) -> String {
     let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
     let api = text("/apiVersion");
@@ -111,7 +121,7 @@ async fn answer(State(state): State<Arc<Shared>>, request: Request) -> Response 
     let path = parts.uri.path().to_owned();
     let query = Query::parse(parts.uri.query().unwrap_or_default());
     match parts.method {
-        Method::PATCH => patch(&state, &path, &body),
+        Method::PATCH => patch(&state, &path, &query, &body),
         Method::POST if path.ends_with("/selfsubjectreviews") => {
             ok(&json!({ "apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview", "metadata": {},
                 "status": { "userInfo": { "username": "ann" } } }))
@@ -122,6 +132,8 @@ async fn answer(State(state): State<Arc<Shared>>, request: Request) -> Response 
         ),
         Method::GET if path.ends_with("/applications") && query.has("watch", "true") => watch(state, &path, &query),
         Method::GET if path.ends_with("/applications") => list(&state, &path, &query),
+        Method::GET if path.ends_with("/secrets") || path.ends_with("/sealedsecrets") => list_any(&state, &path, &query),
+        Method::POST if path.ends_with("/secrets") => create(&state, &path, &query, &body),
         Method::GET => get(&state, &path),
         _ => refuse(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", "not in this test"),
     }
@@ -146,8 +158,11 @@ impl Query {
     /// Name and one-label selectors, which is what the tests use.
     fn selects(&self, object: &Value) -> bool {
         let field = self.value("fieldSelector").and_then(|text| text.strip_prefix("metadata.name="));
-        let label = self.value("labelSelector").and_then(|text| text.split_once('='));
-        field.is_none_or(|name| object["metadata"]["name"] == name)
+        let selector = self.value("labelSelector");
+        let label = selector.and_then(|text| text.split_once('='));
+        let exists = selector.filter(|text| !text.contains('=')).map(|text| text.replace("%2F", "/"));
+        exists.is_none_or(|key| object["metadata"]["labels"].get(key).is_some())
+            && field.is_none_or(|name| object["metadata"]["name"] == name)
             && label.is_none_or(|(key, value)| object["metadata"]["labels"][key] == value)
     }
 }
@@ -184,7 +199,54 @@ fn get(state: &Shared, path: &str) -> Response {
     }
 }
 
-fn patch(state: &Shared, path: &str, body: &Bytes) -> Response {
+/// Lists of other kinds. A kind of which there is no object is not installed, except for the built-in one.
+fn list_any(state: &Shared, path: &str, query: &Query) -> Response {
+    let (rest, plural) = path.rsplit_once('/').unwrap();
+    let (api, namespace) = rest.split_once("/namespaces/").map_or((rest, None), |(api, namespace)| (api, Some(namespace)));
+    if namespace == Some("forbidden") {
+        return refuse(
+            StatusCode::FORBIDDEN,
+            "Forbidden",
+            &format!(
+                "{plural} is forbidden: User \"ann\" cannot list resource \"{plural}\" in API group \"\" in the namespace \"forbidden\""
+            ),
+        );
+    }
+    let inner = state.inner.lock().unwrap();
+    let of_kind = |path: &&String| path.starts_with(&format!("{api}/namespaces/")) && path.contains(&format!("/{plural}/"));
+    if plural != "secrets" && !inner.objects.keys().any(|path| of_kind(&path)) {
+        return refuse(StatusCode::NOT_FOUND, "NotFound", "the server could not find the requested resource");
+    }
+    let in_namespace = |path: &str| namespace.is_none_or(|namespace| path.contains(&format!("/namespaces/{namespace}/")));
+    let chosen = inner.objects.iter().filter(|(path, object)| of_kind(path) && in_namespace(path) && query.selects(object));
+    let items: Vec<&Value> = chosen.map(|(_, object)| object).collect();
+    ok(
+        &json!({ "apiVersion": "v1", "kind": "List", "metadata": { "resourceVersion": inner.version.to_string() }, "items": items }),
+    )
+}
+
+/// Creates a Secret; what it holds is not written down.
+fn create(state: &Shared, path: &str, query: &Query, body: &Bytes) -> Response {
+    let mut object: Value = serde_json::from_slice(body).unwrap();
+    if path.contains("/namespaces/readonly/") {
+        return refuse(
+            StatusCode::FORBIDDEN,
+            "Forbidden",
+            "secrets is forbidden: User \"ann\" cannot create resource \"secrets\" in API group \"\" in the namespace \"readonly\"",
+        );
+    }
+    let prefix = object["metadata"]["generateName"].as_str().map(|prefix| format!("{prefix}x7k2p"));
+    let name = object["metadata"]["name"].as_str().map(str::to_owned).or(prefix).unwrap();
+    object["metadata"]["name"] = name.as_str().into();
+    if query.has("dryRun", "All") {
+        return ok(&object);
+    }
+    let mut inner = state.inner.lock().unwrap();
+    inner.writes.push(format!("POST {path} {name} labels {}", object["metadata"]["labels"]));
+    ok(&inner.put(&format!("{path}/{name}"), object, "ADDED"))
+}
+
+fn patch(state: &Shared, path: &str, query: &Query, body: &Bytes) -> Response {
     let mut inner = state.inner.lock().unwrap();
     let patch: Value = serde_json::from_slice(body).unwrap();
     let Some(mut object) = inner.objects.get(path).cloned() else {
@@ -197,6 +259,9 @@ fn patch(state: &Shared, path: &str, body: &Bytes) -> Response {
     let mut told = patch.clone();
     if let Some(metadata) = told["metadata"].as_object_mut() {
         metadata.remove("resourceVersion");
+    }
+    if query.has("dryRun", "All") {
+        return ok(&object);
     }
     inner.writes.push(format!("PATCH {path} {told}"));
     merge(&mut object, &patch);
