@@ -7,6 +7,9 @@ pub mod advice;
 pub mod resource;
 
 pub mod api;
+
+pub mod customisation;
+
 pub mod health;
 
 pub mod diff;

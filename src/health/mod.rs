@@ -14,6 +14,7 @@ mod aggregate;
 mod code;
 mod condition;
 mod rules;
+pub mod script;
 
 pub use aggregate::{Item, aggregate, worst};
 pub use code::{Health, HealthCode, UnknownCode};
