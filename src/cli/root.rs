@@ -7,7 +7,7 @@ use clap::{Command as Clap, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::ui::{problem, stream};
 
-use super::{Color, CommandResult, Context, Exit, Failure, GlobalFlags, app, keys, reserved, seal, version};
+use super::{Color, CommandResult, Context, Exit, Failure, GlobalFlags, app, check, keys, reserved, seal, version};
 
 /// GitOps for Kubernetes: see, diff and sync Argo CD Applications, and seal Secrets for Git.
 ///
@@ -41,6 +41,9 @@ enum Command {
     /// Work with Applications
     #[command(subcommand, visible_alias = "apps")]
     App(app::AppCommand),
+    /// Ask the controller's rules about objects in files
+    #[command(subcommand)]
+    Check(check::CheckCommand),
     Seal(Box<seal::SealArgs>),
     /// Look after the sealing keys
     #[command(subcommand, visible_alias = "key")]
@@ -57,6 +60,7 @@ async fn dispatch(command: Command, cx: &Context) -> CommandResult {
         Command::History(args) => app::history::run(args, cx).await,
         Command::Refresh(args) => app::refresh::run(args, cx).await,
         Command::App(command) => app::run(command, cx).await,
+        Command::Check(command) => check::run(command, cx).await,
         Command::Seal(args) => seal::run(*args, cx).await,
         Command::Keys(command) => keys::run(command, cx).await,
         Command::Version(args) => version::run(args, cx).await,
