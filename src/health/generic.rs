@@ -20,7 +20,10 @@ use crate::resource::Object;
 
 pub(super) fn assess(live: &Object) -> Option<Health> {
     // Kinds of Kubernetes itself without a rule have no health, as in Argo CD.
-    if !live.group().contains('.') || live.group().ends_with(".k8s.io") || (live.group(), live.kind()) == ("argoproj.io", "Application") {
+    if !live.group().contains('.')
+        || live.group().ends_with(".k8s.io")
+        || (live.group(), live.kind()) == ("argoproj.io", "Application")
+    {
         return None;
     }
     let holds = |type_: &str| condition(live, type_).filter(|found| found.is_true());

@@ -35,9 +35,7 @@ pub(super) fn assess(lines: &[Line], live: &Object) -> Option<Health> {
 
 fn first(lines: &[Line], scope: Scope<'_>) -> Option<Health> {
     lines.iter().find_map(|line| match line {
-        Line::Verdict { status, tests, message } => {
-            scope.all(tests).then(|| Health::new(*status, scope.write(message)))
-        }
+        Line::Verdict { status, tests, message } => scope.all(tests).then(|| Health::new(*status, scope.write(message))),
         Line::Each { path, tests, lines } => {
             scope.items(path).into_iter().filter(|item| item.all(tests)).find_map(|item| first(lines, item))
         }

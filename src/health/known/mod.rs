@@ -92,12 +92,8 @@ pub(super) fn assess(live: &Object) -> Option<Option<Health>> {
 /// The kinds of the table, as `group/Kind` or patterns, sorted.
 #[must_use]
 pub fn kinds() -> Vec<String> {
-    let mut kinds: Vec<String> = TABLES
-        .iter()
-        .filter_map(|(_, text)| parse::table(text).ok())
-        .flatten()
-        .flat_map(|section| section.kinds)
-        .collect();
+    let mut kinds: Vec<String> =
+        TABLES.iter().filter_map(|(_, text)| parse::table(text).ok()).flatten().flat_map(|section| section.kinds).collect();
     kinds.sort();
     kinds
 }

@@ -82,10 +82,21 @@ pub(super) enum Piece {
     /// The first of the paths that is there, else the text.
     Value(Vec<Path>, String, Form),
     /// Items of a list; what stands around them only where there are some.
-    Join { before: String, separator: String, path: Path, tests: Vec<Test>, item: Template, after: String },
+    Join {
+        before: String,
+        separator: String,
+        path: Path,
+        tests: Vec<Test>,
+        item: Template,
+        after: String,
+    },
     Count(Path, Vec<Test>),
     /// A value with what stands around it, if it is there and not empty.
-    Maybe { before: String, path: Path, after: String },
+    Maybe {
+        before: String,
+        path: Path,
+        after: String,
+    },
     Item,
     Place,
 }
@@ -154,7 +165,9 @@ fn block(lines: &[(usize, &str)], at: &mut usize, indentation: usize) -> Result<
             status => {
                 let status = status.parse().map_err(|error: crate::health::UnknownCode| failed(error.to_string()))?;
                 let (message, tests_of) = match rest.split_last() {
-                    Some((last, before)) if last.starts_with('"') => (template(&unquoted(last).replace("\\n", "\n")).map_err(failed)?, before),
+                    Some((last, before)) if last.starts_with('"') => {
+                        (template(&unquoted(last).replace("\\n", "\n")).map_err(failed)?, before)
+                    }
                     _ => (Template::default(), rest),
                 };
                 Line::Verdict { status, tests: tests(tests_of).map_err(failed)?, message }
@@ -321,7 +334,7 @@ fn piece(text: &str) -> Result<Piece, String> {
     if text == "@" {
         return Ok(Piece::Place);
     }
-    let (name, rest) = text.split_once(' ').unwrap_or((text, ""));
+    let Some((name @ ("join" | "list" | "count" | "maybe"), rest)) = text.split_once(' ') else { return Ok(value(text)) };
     let parts = words(rest)?;
     match (name, parts.as_slice()) {
         ("join", [separator, list, tests_of @ .., item]) => Ok(Piece::Join {
@@ -341,13 +354,10 @@ fn piece(text: &str) -> Result<Piece, String> {
             after: unquoted(after).to_owned(),
         }),
         ("count", [list, tests_of @ ..]) => Ok(Piece::Count(path(list), tests(tests_of)?)),
-        ("maybe", [before, value, after]) => Ok(Piece::Maybe {
-            before: unquoted(before).to_owned(),
-            path: path(value),
-            after: unquoted(after).to_owned(),
-        }),
-        ("join" | "list" | "count" | "maybe", _) => Err(format!("`{text}` lacks something")),
-        _ => Ok(value(text)),
+        ("maybe", [before, value, after]) => {
+            Ok(Piece::Maybe { before: unquoted(before).to_owned(), path: path(value), after: unquoted(after).to_owned() })
+        }
+        _ => Err(format!("`{text}` lacks something")),
     }
 }
 

@@ -42,9 +42,37 @@ fn tests_of_a_line() {
     let object = json!({ "a": 1, "b": 2, "t": true, "f": false, "e": "", "s": "Some Text", "list": [{ "x": 1 }, { "x": 2 }],
         "n": null, "d": { "x.y/z-1": "5" }, "same": 1.0, "words": ["u", "v"] });
     let holds = [
-        "a", "t", "e", "!f", "!n", "!q", "a=1", "a=0|1", "a!=2", "q!=1", "s^=Some", "s~=text", "a==same", "a<>b", "q==n", "a<b",
-        "b>=2", "b-a<2", "q?3>b", "#list=2", "#q=0", "list.1.x=1", "list.last.x=2", "d.'x.y/z-1'>4", "e=''", "s='Some Text'",
-        "some(list x=2)", "no(list x=3)", "every(list x>0)", "count(words .=u)<=1", "some(list x==$a)",
+        "a",
+        "t",
+        "e",
+        "!f",
+        "!n",
+        "!q",
+        "a=1",
+        "a=0|1",
+        "a!=2",
+        "q!=1",
+        "s^=Some",
+        "s~=text",
+        "a==same",
+        "a<>b",
+        "q==n",
+        "a<b",
+        "b>=2",
+        "b-a<2",
+        "q?3>b",
+        "#list=2",
+        "#q=0",
+        "list.1.x=1",
+        "list.last.x=2",
+        "d.'x.y/z-1'>4",
+        "e=''",
+        "s='Some Text'",
+        "some(list x=2)",
+        "no(list x=3)",
+        "every(list x>0)",
+        "count(words .=u)<=1",
+        "some(list x==$a)",
     ];
     let not = ["f", "n", "q", "!a", "a=2", "a!=1", "s^=Text", "q<1", "a>b", "some(list x=3)", "every(list x=1)", "some(q x)"];
     for (tests, expected) in [(&holds[..], true), (&not[..], false)] {
@@ -93,7 +121,8 @@ fn a_mistake_in_a_table_is_named_with_its_line() {
 
 #[test]
 fn an_exact_kind_wins_over_a_pattern() {
-    let object = |group: &str, kind: &str| Object::from_value(json!({ "apiVersion": format!("{group}/v1"), "kind": kind })).unwrap();
+    let object =
+        |group: &str, kind: &str| Object::from_value(json!({ "apiVersion": format!("{group}/v1"), "kind": kind })).unwrap();
     let status = |group: &str, kind: &str| assess(&object(group, kind)).flatten().map(|health| health.status);
     assert_eq!(status("s3.aws.crossplane.io", "Bucket"), Some(HealthCode::Progressing));
     assert_eq!(status("s3.aws.crossplane.io", "BucketPolicy"), Some(HealthCode::Healthy));
