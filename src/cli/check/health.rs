@@ -16,7 +16,9 @@ use crate::ui::{stream, text};
 ///
 /// Prints one line per object. The status is empty where a kind has no health, which counts as healthy.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  kubectl get deployment web -o yaml | kubectl gitops check health -f - --config argocd-cm.yaml")]
+#[command(
+    after_help = "Example:\n  kubectl get deployment web -o yaml | kubectl gitops check health -f - --config argocd-cm.yaml"
+)]
 pub struct HealthArgs {
     /// File with live objects; `-` is standard input
     #[arg(short, long = "filename", value_name = "FILE", required = true)]

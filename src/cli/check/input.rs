@@ -29,12 +29,13 @@ fn name(file: &Path) -> String {
 
 /// All objects of a file, lists taken apart.
 pub(super) fn objects(file: &Path) -> Result<Vec<Object>, Failure> {
-    let documents =
-        yaml::parse_stream(&text(file)?).map_err(|error| Failure::new(format!("cannot read {}", name(file))).with_cause(&error))?;
+    let documents = yaml::parse_stream(&text(file)?)
+        .map_err(|error| Failure::new(format!("cannot read {}", name(file))).with_cause(&error))?;
     let mut found = Vec::new();
     for document in documents {
-        let object = Object::from_value(document.value)
-            .map_err(|_| Failure::new(format!("{}: a document is no object", name(file))).with_hint("give a Kubernetes object"))?;
+        let object = Object::from_value(document.value).map_err(|_| {
+            Failure::new(format!("{}: a document is no object", name(file))).with_hint("give a Kubernetes object")
+        })?;
         match object.0.get("items") {
             Some(Value::Array(items)) if object.kind() == "List" => {
                 found.extend(items.iter().filter_map(|item| Object::from_value(item.clone()).ok()));
