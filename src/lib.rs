@@ -9,6 +9,9 @@ pub mod template;
 pub mod world;
 
 pub mod api;
+
+pub mod customisation;
+
 pub mod health;
 
 pub mod diff;

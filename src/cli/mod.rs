@@ -2,6 +2,7 @@
 
 mod access;
 pub mod app;
+mod check;
 mod context;
 pub mod duration;
 mod exit;

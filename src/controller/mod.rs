@@ -47,7 +47,7 @@ pub use self::http::Limit;
 use self::settings::Settings;
 use crate::advice::{Advice, Remedy};
 use crate::api::{AppProject, Application};
-use crate::cluster::{Discovery, LiveCache, Writer};
+use crate::cluster::{Discovery, HealthScripts, LiveCache, Writer};
 use crate::project::default_project;
 use crate::render::{self, Renderer};
 use crate::source::{self, Repositories};
@@ -142,7 +142,9 @@ pub async fn run(client: Client, options: Options) -> Result<(), Error> {
     let mut loops: JoinSet<(&'static str, String)> = JoinSet::new();
     let listed = Listed::default();
     let (projects, project_changes) = watch_projects(&client, &options.control_namespace, &listed, &mut loops);
-    let (cache, live_changes) = LiveCache::new(client.clone());
+    let customisations = Arc::new(settings.customisations.clone());
+    let scripts = HealthScripts::new(Arc::clone(&customisations));
+    let (cache, live_changes) = LiveCache::new(client.clone(), scripts.clone());
     let repositories = Repositories::new(source::Options {
         poll_interval: settings.poll_interval,
         jitter: settings.jitter,
@@ -160,6 +162,8 @@ pub async fn run(client: Client, options: Options) -> Result<(), Error> {
         discovery: Discovery::new(client.clone()),
         cache,
         writer: Writer::new(client.clone()),
+        customisations,
+        scripts,
         projects,
         events: events::Events::new(client.clone(), "argocd-application-controller"),
         metrics: metrics::Metrics::new(),
