@@ -147,6 +147,15 @@ fn refusal(expression: &str) -> Option<String> {
             return Some(format!("`{name}` is not available"));
         }
     }
+    // It must not be able to leave the `del(...)` around it.
+    let mut depth = 0_i32;
+    let leaves = code.chars().any(|c| {
+        depth += i32::from(c == '(') - i32::from(c == ')');
+        depth < 0
+    });
+    if leaves {
+        return Some("a parenthesis closes that was not opened".into());
+    }
     let count = |text: &str| code.matches(text).count();
     if count("..") > 2 || count("[]") > 8 || count("*") > 4 {
         return Some("it combines too many lists".into());
