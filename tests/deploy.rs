@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+#[path = "programs/in_kube_system.rs"]
+mod in_kube_system;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -95,6 +98,12 @@ fn the_image_carries_the_version_of_the_package() {
     let deployment = one_of_kind("deployment.yaml", "Deployment");
     let image = deployment["spec"]["template"]["spec"]["containers"][0]["image"].as_str().unwrap();
     assert_eq!(image, concat!("gitops-controller:", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn the_manifests_for_kube_system_are_those_beside_them() {
+    let written = fs::read_to_string(deploy().join("optional/in-kube-system.yaml")).unwrap();
+    assert!(written == in_kube_system::manifests(&deploy()), "run `make generate`");
 }
 
 #[test]

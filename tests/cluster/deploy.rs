@@ -85,7 +85,12 @@ async fn the_manifests_apply_and_grant_what_they_say() {
 async fn the_optional_manifests_are_valid() {
     let cluster = Cluster::shared().await;
     install(&cluster).await;
-    for file in ["deploy/configmaps.yaml", "deploy/optional/deploy-anything.yaml", "deploy/optional/kubeseal-service.yaml"] {
+    for file in [
+        "deploy/configmaps.yaml",
+        "deploy/optional/deploy-anything.yaml",
+        "deploy/optional/kubeseal-service.yaml",
+        "deploy/optional/in-kube-system.yaml",
+    ] {
         succeed(&cluster, &["apply", "--dry-run=server", "--filename", file]);
     }
 }

@@ -1,5 +1,8 @@
 //! The life of sealing keys in a real cluster: made once, renewed, taken over, backed up.
 
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,8 +14,11 @@ use serde_json::Value;
 
 use crate::sealing::{MARKER, SOON, key_secret, kubeseal_secret, secret};
 use crate::support::install::{SERVICE_ACCOUNT, install};
-use crate::support::{Cluster, TestNamespace, eventually};
+use crate::support::original::OriginalController;
+use crate::support::service::{expose, own_socket};
+use crate::support::{Cluster, ControllerProcess, TestNamespace, eventually, tools};
 
+const SERVICE: &str = "sealed-secrets-controller";
 const KEYS: &str = "sealedsecrets.bitnami.com/sealed-secrets-key=active";
 
 /// A namespace with the rights of a controller, and as many controllers as a test wants.
@@ -72,9 +78,13 @@ impl World {
     }
 
     async fn apply(&self, sealed: &Value) {
+        self.apply_in(&self.namespace, sealed).await;
+    }
+
+    async fn apply_in(&self, namespace: &str, sealed: &Value) {
         let kind = kube::core::GroupVersionKind::gvk("bitnami.com", "v1alpha1", "SealedSecret");
         let resource = kube::api::ApiResource::from_gvk_with_plural(&kind, "sealedsecrets");
-        let api: Api<kube::api::DynamicObject> = Api::namespaced_with(self.admin.clone(), &self.namespace, &resource);
+        let api: Api<kube::api::DynamicObject> = Api::namespaced_with(self.admin.clone(), namespace, &resource);
         let name = sealed["metadata"]["name"].as_str().unwrap();
         api.patch(name, &kube::api::PatchParams::apply("test").force(), &kube::api::Patch::Apply(sealed)).await.unwrap();
     }
@@ -185,4 +195,84 @@ async fn a_backup_for_the_configured_recipients_is_kept_in_the_cluster() {
         if keys.len() == 2 { Ok(()) } else { Err(format!("{} keys", keys.len())) }
     })
     .await;
+}
+
+/// kubeseal with no flag but the namespace that stands for kube-system here.
+fn kubeseal_in(world: &World, namespace: &str, args: &[&str], stdin: &str) -> Result<String, String> {
+    let mut command = Command::new(tools().kubeseal());
+    command.args(["--controller-namespace", namespace]).args(args);
+    command.env_clear().env("KUBECONFIG", world.cluster.kubeconfig_path()).env("HOME", "/nonexistent");
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // The program may refuse before it reads.
+    let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
+    let output = child.wait_with_output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
+}
+
+#[tokio::test]
+async fn sealed_secrets_is_replaced_and_comes_back_with_its_keys_secrets_and_client() {
+    let world = World::start().await;
+    // Stands for kube-system: the original's keys, its Service, and the SealedSecrets.
+    let theirs = world.cluster.namespace("theirs").await;
+    let secrets: Api<Secret> = Api::namespaced(world.admin.clone(), &theirs);
+    let seal = |name: &str| kubeseal_in(&world, &theirs, &[], &secret(&theirs, name, MARKER).to_string());
+    let opened = async |name: &str| {
+        eventually(&format!("Secret {name}"), SOON, || async {
+            let secret = secrets.get(name).await.map_err(|error| error.to_string())?;
+            let value = secret.data.as_ref().and_then(|data| data.get("password")).map(|value| value.0.clone());
+            if value.as_deref() == Some(MARKER.as_bytes()) { Ok(secret.metadata.uid) } else { Err(format!("{value:?}")) }
+        })
+        .await
+    };
+
+    // Theirs.
+    world.add_key(&theirs, key_secret(&theirs, "new")).await;
+    let socket = own_socket();
+    let original = OriginalController::start(&world.cluster, &theirs, &socket.to_string()).await;
+    expose(&world.admin, &theirs, SERVICE, "", socket).await;
+    world.apply_in(&theirs, &serde_json::from_str(&seal("first").unwrap()).unwrap()).await;
+    let first = opened("first").await;
+    drop(original);
+
+    // Ours, behind the same Service: deploy/optional/in-kube-system puts the pod where the Service finds it.
+    let socket = own_socket();
+    let args = |extra: &[&str]| -> Vec<String> {
+        let fixed = [
+            format!("--listen-address={socket}"),
+            format!("--sealing-namespace={}", theirs.name()),
+            format!("--key-namespace={}", theirs.name()),
+            "--key-size=2048".to_owned(),
+        ];
+        fixed.into_iter().chain(extra.iter().map(|arg| (*arg).to_owned())).collect()
+    };
+    let start = async |extra: &[&str]| {
+        let args = args(extra);
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        let controller = ControllerProcess::start(&world.cluster, &world.namespace, &args).await;
+        controller.wait_ready().await;
+        expose(&world.admin, &theirs, SERVICE, "", socket).await;
+        controller
+    };
+    let ours = start(&["--key-renew-period=0"]).await;
+    world.apply_in(&theirs, &serde_json::from_str(&seal("second").unwrap()).unwrap()).await;
+    let second = opened("second").await;
+    let old = kubeseal_in(&world, &theirs, &["--fetch-cert"], "").unwrap();
+    drop(ours);
+    let cutoff = format!("--key-cutoff-time={}", jiff::Zoned::now().strftime("%a, %d %b %Y %H:%M:%S %z"));
+    let ours = start(&["--key-renew-period=0", &cutoff]).await;
+    let new = eventually("a new certificate", SOON, || async {
+        kubeseal_in(&world, &theirs, &["--fetch-cert"], "").and_then(|new| if new == old { Err(new) } else { Ok(new) })
+    })
+    .await;
+    assert_eq!(world.keys(&theirs).await.len(), 2, "the new key is where the original finds it");
+    assert!(world.keys(&world.namespace).await.is_empty());
+    drop(ours);
+
+    // And back: the original opens what was sealed with our key, and leaves the others as they are.
+    let socket = own_socket();
+    let _original = OriginalController::start(&world.cluster, &theirs, &socket.to_string()).await;
+    world.apply_in(&theirs, &kubeseal_secret(&new, &secret(&theirs, "third", MARKER), &[])).await;
+    opened("third").await;
+    assert_eq!((opened("first").await, opened("second").await), (first, second), "no Secret was made anew");
 }

@@ -2,6 +2,8 @@
 //!
 //! A library test compares each of them with what the code says now, so a forgotten run fails `make test`.
 
+mod in_kube_system;
+
 use std::path::Path;
 use std::{fs, io};
 
@@ -10,6 +12,7 @@ fn main() -> io::Result<()> {
     for (name, text) in kubectl_gitops::api::crd::yaml() {
         write(&root.join("deploy/crds").join(name), &text)?;
     }
+    write(&root.join("deploy/optional/in-kube-system.yaml"), &in_kube_system::manifests(&root.join("deploy")))?;
     write(&root.join("docs/reference/cli.md"), &kubectl_gitops::cli::reference::markdown())
 }
 

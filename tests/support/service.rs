@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
-use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
+use kube::ResourceExt as _;
+use kube::api::{DynamicObject, Patch, PatchParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::{Value, json};
 
@@ -40,7 +41,8 @@ pub fn own_socket() -> SocketAddr {
     free.into_iter().find(|socket| TcpListener::bind(socket).is_ok()).expect("one of a thousand random ports is free")
 }
 
-/// Makes a Service without selector, a Pod that has the address of `socket`, and the Endpoints between them.
+/// Makes a Service without selector, a Pod that has the address of `socket`, and the Endpoints between them. Done again with
+/// another socket, the Service leads there.
 ///
 /// # Panics
 /// When the API server refuses, or does not reach the process within half a minute.
@@ -50,11 +52,6 @@ pub async fn expose(client: &kube::Client, namespace: &str, name: &str, port_nam
         "apiVersion": "v1", "kind": "Service", "metadata": {"name": name},
         "spec": {"ports": [{"name": port_name, "port": 8080, "targetPort": port}]},
     });
-    let pod = json!({
-        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name},
-        // Nobody may schedule it: kwok would give it an address of its own.
-        "spec": {"schedulerName": "nobody", "containers": [{"name": "elsewhere", "image": "none"}]},
-    });
     let endpoints = json!({
         "apiVersion": "v1", "kind": "Endpoints", "metadata": {"name": name},
         "subsets": [{
@@ -62,13 +59,18 @@ pub async fn expose(client: &kube::Client, namespace: &str, name: &str, port_nam
             "ports": [{"name": port_name, "port": port}],
         }],
     });
-    create(client, namespace, "Service", service).await;
-    create(client, namespace, "Pod", pod).await;
+    apply(client, namespace, "Service", service).await;
+    let pod = json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name},
+        // Nobody may schedule it: kwok would give it an address of its own.
+        "spec": {"schedulerName": "nobody", "containers": [{"name": "elsewhere", "image": "none"}]},
+    });
+    apply(client, namespace, "Pod", pod).await;
     let status = json!({"status": {"phase": "Running", "podIP": ip, "podIPs": [{"ip": ip}]}});
     let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
     let patched = pods.patch_status(name, &PatchParams::default(), &Patch::Merge(status)).await;
     patched.unwrap_or_else(|cause| panic!("cannot give the Pod an address: {cause}"));
-    create(client, namespace, "Endpoints", endpoints).await;
+    apply(client, namespace, "Endpoints", endpoints).await;
     let path = format!("/api/v1/namespaces/{namespace}/services/http:{name}:{port_name}/proxy/v1/cert.pem");
     eventually("the API server to reach the Service", Duration::from_secs(30), || async {
         let request = http::Request::get(&path).body(Vec::new()).expect("the path is one");
@@ -77,10 +79,12 @@ pub async fn expose(client: &kube::Client, namespace: &str, name: &str, port_nam
     .await;
 }
 
-async fn create(client: &kube::Client, namespace: &str, kind: &str, object: Value) {
+async fn apply(client: &kube::Client, namespace: &str, kind: &str, object: Value) {
     let plural = if kind == "Endpoints" { "endpoints".to_owned() } else { format!("{}s", kind.to_lowercase()) };
     let resource = ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk("", "v1", kind), &plural);
     let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &resource);
-    let object = serde_json::from_value(object).expect("it is an object");
-    api.create(&PostParams::default(), &object).await.unwrap_or_else(|cause| panic!("cannot create the {kind}: {cause}"));
+    let object: DynamicObject = serde_json::from_value(object).expect("it is an object");
+    let name = object.name_any();
+    let applied = api.patch(&name, &PatchParams::apply("test").force(), &Patch::Apply(&object)).await;
+    applied.unwrap_or_else(|cause| panic!("cannot apply the {kind}: {cause}"));
 }

@@ -1,6 +1,6 @@
 //! Opens what keys were backed up in: our age files, the plain lists of Sealed Secrets' runbook, bare PEM keys.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
@@ -48,7 +48,7 @@ impl RecoveryArgs {
         Ok(Keyring::new(keys))
     }
 
-    fn open(&self, file: &PathBuf) -> Result<Vec<Arc<SealingKey>>, Failure> {
+    fn open(&self, file: &Path) -> Result<Vec<Arc<SealingKey>>, Failure> {
         let name = files::describe(file);
         let bytes = files::read_bytes(file)?;
         if bytes.len() as u64 > MAX_BACKUP_BYTES {

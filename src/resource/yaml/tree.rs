@@ -8,6 +8,9 @@ use super::YamlError;
 use super::compose::tag_of;
 use super::scalar;
 
+/// Where the entry of a name is; of equal names the last.
+type EntryIndex = HashMap<String, usize>;
+
 /// A node and its bytes; anchor and tag in front of it are not among them.
 #[derive(Debug)]
 pub(super) struct Node {
@@ -117,8 +120,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn mapping(&mut self, mut last: usize) -> Result<(Vec<Entry>, HashMap<String, usize>, usize), YamlError> {
-        let (mut entries, mut index) = (Vec::new(), HashMap::new());
+    fn mapping(&mut self, mut last: usize) -> Result<(Vec<Entry>, EntryIndex, usize), YamlError> {
+        let (mut entries, mut index) = (Vec::new(), EntryIndex::new());
         loop {
             let event = match self.next()? {
                 Event::MappingEnd => return Ok((entries, index, last)),
