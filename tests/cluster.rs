@@ -24,6 +24,10 @@ mod git_server;
 mod hooks;
 #[path = "cluster/install.rs"]
 mod install;
+#[path = "cluster/keys_cli.rs"]
+mod keys_cli;
+#[path = "cluster/runbooks.rs"]
+mod runbooks;
 #[path = "cluster/sealing.rs"]
 mod sealing;
 #[path = "cluster/sealing_cli.rs"]

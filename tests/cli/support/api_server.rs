@@ -207,7 +207,9 @@ fn list_any(state: &Shared, path: &str, query: &Query) -> Response {
         return refuse(
             StatusCode::FORBIDDEN,
             "Forbidden",
-            &format!("{plural} is forbidden: User \"ann\" cannot list resource \"{plural}\" in API group \"\" in the namespace \"forbidden\""),
+            &format!(
+                "{plural} is forbidden: User \"ann\" cannot list resource \"{plural}\" in API group \"\" in the namespace \"forbidden\""
+            ),
         );
     }
     let inner = state.inner.lock().unwrap();
@@ -218,7 +220,9 @@ fn list_any(state: &Shared, path: &str, query: &Query) -> Response {
     let in_namespace = |path: &str| namespace.is_none_or(|namespace| path.contains(&format!("/namespaces/{namespace}/")));
     let chosen = inner.objects.iter().filter(|(path, object)| of_kind(path) && in_namespace(path) && query.selects(object));
     let items: Vec<&Value> = chosen.map(|(_, object)| object).collect();
-    ok(&json!({ "apiVersion": "v1", "kind": "List", "metadata": { "resourceVersion": inner.version.to_string() }, "items": items }))
+    ok(
+        &json!({ "apiVersion": "v1", "kind": "List", "metadata": { "resourceVersion": inner.version.to_string() }, "items": items }),
+    )
 }
 
 /// Creates a Secret; what it holds is not written down.
