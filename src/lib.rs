@@ -5,8 +5,13 @@
 
 pub mod advice;
 pub mod resource;
+pub mod template;
+pub mod world;
 
 pub mod api;
+
+pub mod customisation;
+
 pub mod health;
 
 pub mod diff;

@@ -86,3 +86,41 @@ fn a_closed_pipe_ends_the_program_quietly() {
     let output = child.wait_with_output().unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
 }
+
+/// A file under an old key: only its items change, a second run finds nothing to do, and a value that is set reaches no output.
+#[test]
+fn resealing_and_setting_a_key_change_only_the_lines_of_items() {
+    const KEYS: &str = "tests/fixtures/sealing/keys/test-only-new.key,tests/fixtures/sealing/keys/test-only-old.key";
+    const CERTIFICATE: &str = "tests/fixtures/sealing/keys/test-only-new.crt";
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("db.yaml");
+    let path = file.to_str().unwrap();
+    let before =
+        format!("# top\n{}# end\n", fs::read_to_string("tests/fixtures/sealing/old-key-among-three/sealed.yaml").unwrap());
+    fs::write(&file, &before).unwrap();
+    let run = |args: &[&str], stdin: &str| {
+        use std::io::Write;
+        let mut program = Command::new(env!("CARGO_BIN_EXE_kubectl-gitops"));
+        program.env_clear().args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = program.spawn().unwrap();
+        let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
+        let output = child.wait_with_output().unwrap();
+        let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(!text.contains("marker-secret"), "a value was printed: {text}");
+        (output.status.code(), text)
+    };
+    let differing = |one: &str, other: &str| one.lines().zip(other.lines()).filter(|(a, b)| a != b).count();
+    let reseal = ["reseal", path, "--key", KEYS, "--cert", CERTIFICATE];
+
+    assert_eq!(run(&[&reseal[..], &["--check"]].concat(), "").0, Some(1));
+    assert_eq!(fs::read_to_string(&file).unwrap(), before, "a check writes nothing");
+    assert_eq!(run(&reseal, "").0, Some(0));
+    let resealed = fs::read_to_string(&file).unwrap();
+    assert_eq!(differing(&before, &resealed), 2, "two items");
+    let again = run(&[&reseal[..], &["--check"]].concat(), "");
+    assert_eq!(again, (Some(0), "would reseal 0, already newest 1\n".to_owned()));
+
+    assert_eq!(run(&["seal", "--set", "password", path, "--cert", CERTIFICATE], "marker-secret").0, Some(0));
+    assert_eq!(differing(&resealed, &fs::read_to_string(&file).unwrap()), 1, "one item");
+    assert_eq!(run(&["verify", path, "--key", KEYS], "").0, Some(0));
+}

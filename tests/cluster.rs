@@ -24,8 +24,12 @@ mod git_server;
 mod hooks;
 #[path = "cluster/install.rs"]
 mod install;
+#[path = "cluster/keys.rs"]
+mod keys;
 #[path = "cluster/keys_cli.rs"]
 mod keys_cli;
+#[path = "cluster/kubeseal.rs"]
+mod kubeseal;
 #[path = "cluster/runbooks.rs"]
 mod runbooks;
 #[path = "cluster/sealing.rs"]

@@ -12,7 +12,10 @@ use std::path::{Path, PathBuf};
 const ORDER: &[&str] = &[
     "advice",
     "resource",
+    "template",
+    "world",
     "api",
+    "customisation",
     "health",
     "diff",
     "sealing",
@@ -34,7 +37,9 @@ const NEVER: &[(&str, &str)] = &[("ui", "controller"), ("cli", "controller")];
 const PURE: &[&str] = &[
     "advice",
     "resource",
+    "template",
     "api",
+    "customisation",
     "health",
     "diff",
     "sealing",

@@ -48,6 +48,14 @@ pub struct SealedSecretSpec {
     pub extra: Extra,
 }
 
+impl SealedSecretSpec {
+    /// The keys of the Secret: of sealed items and of templates. A key may come twice.
+    pub fn item_keys(&self) -> impl Iterator<Item = &String> {
+        let templates = self.template.iter().flat_map(|template| template.data.iter().flatten());
+        self.encrypted_data.keys().chain(templates.map(|(key, _)| key))
+    }
+}
+
 fn lenient_items<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
     let Value::Object(map) = Value::deserialize(deserializer)? else { return Ok(BTreeMap::new()) };
     Ok(map.into_iter().map(|(key, value)| (key, value.as_str().unwrap_or_default().to_owned())).collect())

@@ -1,6 +1,7 @@
 //! The controller: parses flags, sets up logs and the client, runs the loops.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -8,7 +9,8 @@ use clap::{Parser, ValueEnum};
 use kube::Client;
 use kube::config::{Config, KubeConfigOptions, Kubeconfig};
 use kubectl_gitops::advice::{Advice, causes};
-use kubectl_gitops::controller::{self, Options};
+use kubectl_gitops::controller::sealedsecret::SealingFlags;
+use kubectl_gitops::controller::{self, Limit, Options};
 use tracing_subscriber::EnvFilter;
 
 /// Keeps the cluster as Git says: syncs Applications, opens SealedSecrets.
@@ -21,12 +23,15 @@ struct Flags {
     /// Namespace of Applications, projects, settings and sealing keys.
     #[arg(long, env = "POD_NAMESPACE", default_value = "argocd")]
     control_namespace: String,
-    /// Open SealedSecrets in this namespace only, for installations without rights in the others.
-    #[arg(long)]
-    sealing_namespace: Option<String>,
-    /// Where /healthz, /readyz, /metrics and /v1/cert.pem are served.
-    #[arg(long, default_value = "0.0.0.0:8080")]
+    /// Where /healthz, /readyz, /metrics and the API for kubeseal are served.
+    #[arg(long, alias = "listen-addr", default_value = "0.0.0.0:8080", value_parser = parse_address)]
     listen_address: SocketAddr,
+    /// Requests per second to /v1/verify and to /v1/rotate that one client may make in the long run.
+    #[arg(long, env = "SEALED_SECRETS_RATE_LIMIT", default_value = "2")]
+    rate_limit: NonZeroU32,
+    /// Requests to /v1/verify and to /v1/rotate that one client may make at once, besides the first.
+    #[arg(long, env = "SEALED_SECRETS_RATE_LIMIT_BURST", default_value = "2")]
+    rate_limit_burst: u32,
     /// Folder for mirrors of repositories and render results; may be lost at any time.
     #[arg(long, default_value = "/tmp/gitops-controller")]
     cache_dir: PathBuf,
@@ -36,6 +41,14 @@ struct Flags {
     /// Least level that is logged: error, warn, info, debug or trace.
     #[arg(long, default_value = "info")]
     log_level: String,
+    #[command(flatten)]
+    sealing: SealingFlags,
+}
+
+/// `:8080`, as Go programs write it, means every address.
+fn parse_address(text: &str) -> Result<SocketAddr, String> {
+    let full = if text.starts_with(':') { format!("0.0.0.0{text}") } else { text.to_owned() };
+    full.parse().map_err(|_| "write it like 0.0.0.0:8080".to_owned())
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -86,10 +99,14 @@ async fn run(flags: Flags) -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    for flag in flags.sealing.without_effect() {
+        tracing::warn!("no effect: {flag}");
+    }
     let options = Options {
+        sealing: flags.sealing.options(&flags.control_namespace, identity()),
         control_namespace: flags.control_namespace,
-        sealing_namespace: flags.sealing_namespace,
         listen_address: flags.listen_address,
+        rate_limit: Limit { per_second: flags.rate_limit, burst: flags.rate_limit_burst },
         cache_dir: flags.cache_dir,
     };
     match controller::run(client, options).await {
@@ -99,6 +116,12 @@ async fn run(flags: Flags) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Who this process is among several controllers: its pod, or a name of its own where there is none.
+fn identity() -> String {
+    let host = std::env::var("HOSTNAME").unwrap_or_default();
+    format!("{host}-{}-{:08x}", std::process::id(), rand::random::<u32>())
 }
 
 async fn client(kubeconfig: Option<&std::path::Path>) -> Result<Client, Box<dyn std::error::Error + Send + Sync>> {

@@ -2,17 +2,24 @@
 
 mod access;
 pub mod app;
+mod check;
 mod context;
 pub mod duration;
 mod exit;
+pub mod explain;
 mod flags;
 pub mod keys;
 mod kubeconfig;
+mod kubeseal;
 pub mod output;
 pub mod reference;
+pub mod reseal;
 mod reserved;
 mod root;
 pub mod seal;
+mod secrets;
+pub mod unseal;
+pub mod verify;
 pub mod version;
 mod warnings;
 

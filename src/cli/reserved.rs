@@ -18,14 +18,11 @@ pub const COMMANDS: &[(&str, &str)] = &[
     ("proj", "list and explain AppProjects; until then: kubectl get appprojects -A"),
     ("render", "print the manifests of an Application"),
     ("repo", "register repositories"),
-    ("reseal", "seal again for the newest key"),
     ("restore", "rebuild a cluster from Git and a key backup"),
     ("rollback", "go back to an earlier sync"),
     ("tree", "show the objects of an Application as a tree; until then: kubectl gitops app get NAME"),
     ("ui", "a local web page"),
     ("uninstall", "remove the controller; until then: kubectl delete -k deploy"),
-    ("unseal", "open a SealedSecret with a key backup"),
-    ("verify", "check the secrets of a repository"),
 ];
 
 /// Commands of other tools that need no counterpart here.

@@ -7,7 +7,10 @@ use clap::{Command as Clap, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::ui::{problem, stream};
 
-use super::{Color, CommandResult, Context, Exit, Failure, GlobalFlags, app, keys, reserved, seal, version};
+use super::{
+    Color, CommandResult, Context, Exit, Failure, GlobalFlags, app, check, explain, keys, kubeseal, reseal, reserved, seal,
+    unseal, verify, version,
+};
 
 /// GitOps for Kubernetes: see, diff and sync Argo CD Applications, and seal Secrets for Git.
 ///
@@ -41,7 +44,14 @@ enum Command {
     /// Work with Applications
     #[command(subcommand, visible_alias = "apps")]
     App(app::AppCommand),
+    /// Ask the controller's rules about objects in files
+    #[command(subcommand)]
+    Check(check::CheckCommand),
     Seal(Box<seal::SealArgs>),
+    Unseal(Box<unseal::UnsealArgs>),
+    Reseal(Box<reseal::ResealArgs>),
+    Verify(Box<verify::VerifyArgs>),
+    Explain(Box<explain::ExplainArgs>),
     /// Look after the sealing keys
     #[command(subcommand, visible_alias = "key")]
     Keys(keys::KeysCommand),
@@ -57,7 +67,12 @@ async fn dispatch(command: Command, cx: &Context) -> CommandResult {
         Command::History(args) => app::history::run(args, cx).await,
         Command::Refresh(args) => app::refresh::run(args, cx).await,
         Command::App(command) => app::run(command, cx).await,
+        Command::Check(command) => check::run(command, cx).await,
         Command::Seal(args) => seal::run(*args, cx).await,
+        Command::Unseal(args) => unseal::run(&args, cx),
+        Command::Reseal(args) => reseal::run(*args, cx).await,
+        Command::Verify(args) => verify::run(*args, cx).await,
+        Command::Explain(args) => explain::run(*args, cx).await,
         Command::Keys(command) => keys::run(command, cx).await,
         Command::Version(args) => version::run(args, cx).await,
     }
@@ -78,6 +93,9 @@ pub fn command() -> Clap {
 /// Runs the program with the arguments of the process.
 #[must_use]
 pub fn main() -> ExitCode {
+    if kubeseal::is_called(std::env::args_os().next().as_deref()) {
+        return kubeseal::main();
+    }
     let exit = match parse() {
         Ok(root) => run(root),
         Err(exit) => exit,

@@ -2,16 +2,19 @@
 
 mod input;
 mod kustomization;
+mod merge;
 mod output;
 mod place;
+mod raw;
+mod tree;
 
 use std::path::PathBuf;
 
 use clap::Args;
 
+pub(super) use self::input::Format;
 pub(super) use self::place::parse_final;
 
-use self::input::Format;
 use self::place::Place;
 use super::keys::certificate;
 use super::{CommandResult, Context, Exit, Failure};
@@ -54,6 +57,30 @@ pub struct SealArgs {
     /// Namespace and name that the object will finally have, when Kustomize renames or moves it; its file keeps the present ones
     #[arg(long, value_name = "NAMESPACE/NAME", value_parser = place::parse_final)]
     as_name: Option<(String, String)>,
+    /// Seal every plain Secret below the given folders, `db.yaml` to `db.sealed.yaml`
+    #[arg(short = 'R', long, conflicts_with_all = ["write", "output", "raw", "merge_into", "set", "name", "as_name"])]
+    recursive: bool,
+    /// Folder for the files that -R writes, instead of those they come from
+    #[arg(long, value_name = "DIR", requires = "recursive")]
+    out_dir: Option<PathBuf>,
+    /// Seal one value, from --from-file or standard input, and print the item alone
+    #[arg(long, conflicts_with_all = ["write", "output", "merge_into", "set"])]
+    raw: bool,
+    /// File with the value for --raw
+    #[arg(long, value_name = "FILE", requires = "raw")]
+    from_file: Vec<String>,
+    /// Seal the values of the input into this SealedSecret, for the place and scope it has; its other lines stay as they are
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["write", "output", "set", "scope", "name", "as_name"])]
+    merge_into: Option<PathBuf>,
+    /// Set one key of a sealed file; the value is typed without echo, or piped in
+    #[arg(long, value_name = "KEY", conflicts_with_all = ["write", "output", "scope", "name", "as_name"])]
+    set: Option<String>,
+    /// Change nothing, and end with 1 if something would change; with -R, --merge-into or --set
+    #[arg(long)]
+    check: bool,
+    /// With --merge-into and --set: keys that hold the same value keep their ciphertext, as this backup shows
+    #[command(flatten)]
+    recovery: super::secrets::recovery::RecoveryArgs,
     /// Seal a Secret without any value
     #[arg(long)]
     allow_empty_data: bool,
@@ -68,6 +95,14 @@ pub struct SealArgs {
 /// When the input holds something else than Secrets, a place is not known, or there is no usable certificate. Nothing is
 /// written then.
 pub async fn run(args: SealArgs, cx: &Context) -> CommandResult {
+    match (&args.merge_into, &args.set) {
+        (Some(file), _) => return merge::merge_into(file, &args, cx).await,
+        (_, Some(key)) => return merge::set(key, &args, cx).await,
+        _ if args.raw => return raw::run(&args, cx).await,
+        _ if args.recursive => return tree::run(&args, cx).await,
+        _ if args.check => return Err(Failure::new("--check needs -R, --merge-into or --set")),
+        _ => {}
+    }
     // Before any client exists: a credential plugin must never see what comes through standard input.
     let input = input::read(args.files.iter().chain(&args.filenames))?;
     let places = input.secrets.iter().map(|secret| place::decide(secret, &args, cx)).collect::<Result<Vec<_>, _>>()?;

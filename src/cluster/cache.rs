@@ -21,7 +21,7 @@ use kube::runtime::watcher::{self, Event};
 use kube::{Client, ResourceExt};
 use tokio::sync::{mpsc, watch};
 
-use super::{ClusterError, KindInfo, LiveObject};
+use super::{ClusterError, HealthScripts, KindInfo, LiveObject};
 use crate::resource::{GroupKind, Object, ResourceKey};
 
 /// How long an Application waits for the first list of a kind before it reports the kind as failing.
@@ -44,6 +44,7 @@ pub struct LiveCache {
     client: Client,
     kinds: Arc<Mutex<HashMap<GroupKind, Arc<KindWatch>>>>,
     changes: mpsc::UnboundedSender<String>,
+    scripts: HealthScripts,
 }
 
 #[derive(Clone)]
@@ -54,6 +55,7 @@ enum Readiness {
 }
 
 struct KindWatch {
+    scripts: HealthScripts,
     resource: ApiResource,
     state: Mutex<KindState>,
     readiness: watch::Sender<Readiness>,
@@ -79,9 +81,9 @@ struct KindState {
 impl LiveCache {
     /// Makes an empty cache and the channel on which it names Applications whose live state changed.
     #[must_use]
-    pub fn new(client: Client) -> (Self, mpsc::UnboundedReceiver<String>) {
+    pub fn new(client: Client, scripts: HealthScripts) -> (Self, mpsc::UnboundedReceiver<String>) {
         let (changes, receiver) = mpsc::unbounded_channel();
-        (Self { client, kinds: Arc::default(), changes }, receiver)
+        (Self { client, kinds: Arc::default(), changes, scripts }, receiver)
     }
 
     /// Tells the cache what an Application manages: `kinds` are watched, `targets` are kept even when nobody tracks them.
@@ -151,7 +153,7 @@ impl LiveCache {
     pub fn observe(&self, object: Object) {
         let watch = self.lock_kinds().get(&object.group_kind()).cloned();
         if let Some(watch) = watch {
-            watch.lock().upsert(LiveObject::from_object(object));
+            watch.lock().upsert(LiveObject::assessed(object, &self.scripts));
         }
     }
 
@@ -177,7 +179,9 @@ impl LiveCache {
         wanted: impl Iterator<Item = &'a ResourceKey>,
     ) -> Arc<KindWatch> {
         let mut kinds = self.lock_kinds();
-        let watch = Arc::clone(kinds.entry(kind.clone()).or_insert_with(|| KindWatch::new(info.preferred().clone())));
+        let watch = Arc::clone(
+            kinds.entry(kind.clone()).or_insert_with(|| KindWatch::new(info.preferred().clone(), self.scripts.clone())),
+        );
         watch.lock().set_wanted(instance, wanted);
         watch.start(&self.client, &self.changes);
         watch
@@ -204,8 +208,9 @@ impl LiveCache {
 }
 
 impl KindWatch {
-    fn new(resource: ApiResource) -> Arc<Self> {
+    fn new(resource: ApiResource, scripts: HealthScripts) -> Arc<Self> {
         Arc::new(Self {
+            scripts,
             resource,
             state: Mutex::default(),
             readiness: watch::Sender::new(Readiness::Loading),
@@ -266,7 +271,8 @@ impl KindWatch {
                 Api::namespaced_with(client.clone(), &namespace, &self.resource)
             };
             if let Some(object) = api.get_opt(&name).await.map_err(|error| ClusterError::from_kube(&error))? {
-                self.lock().upsert(LiveObject::new(object, &self.resource));
+                let live = LiveObject::new(object, &self.resource, &self.scripts);
+                self.lock().upsert(live);
             }
         }
         Ok(())
@@ -286,10 +292,11 @@ async fn run(kind: Arc<KindWatch>, api: Api<DynamicObject>, changes: mpsc::Unbou
                 names.clear();
             }
             Ok(Event::InitApply(object)) => {
-                let state = kind.lock();
                 let name = (object.namespace().unwrap_or_default(), object.name_any());
+                // Before the lock: a script may take its time.
+                let live = LiveObject::new(object, &kind.resource, &kind.scripts);
+                let state = kind.lock();
                 names.insert(state.hasher.hash_one(&name));
-                let live = LiveObject::new(object, &kind.resource);
                 if state.keeps(&live) {
                     listing.push(live);
                 }
@@ -303,7 +310,10 @@ async fn run(kind: Arc<KindWatch>, api: Api<DynamicObject>, changes: mpsc::Unbou
                 }
                 tell(&changes, changed);
             }
-            Ok(Event::Apply(object)) => tell(&changes, kind.lock().upsert(LiveObject::new(object, &kind.resource))),
+            Ok(Event::Apply(object)) => {
+                let live = LiveObject::new(object, &kind.resource, &kind.scripts);
+                tell(&changes, kind.lock().upsert(live));
+            }
             Ok(Event::Delete(object)) => {
                 let name = (object.namespace().unwrap_or_default(), object.name_any());
                 let version = object.resource_version().unwrap_or_default();

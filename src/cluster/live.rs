@@ -5,8 +5,9 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use kube::core::{ApiResource, DynamicObject};
 use serde_json::Value;
 
+use super::HealthScripts;
 use crate::diff::owned_fields;
-use crate::health::{self, Health};
+use crate::health::Health;
 use crate::resource::annotations::{FIELD_MANAGER, TRACKING_ID};
 use crate::resource::tracking::TrackingId;
 use crate::resource::{Object, ResourceKey};
@@ -42,18 +43,24 @@ impl std::fmt::Debug for LiveObject {
 impl LiveObject {
     /// Trims an object as it came from the API server. List items carry no kind of their own, hence `resource`.
     #[must_use]
-    pub fn new(object: DynamicObject, resource: &ApiResource) -> Self {
+    pub fn new(object: DynamicObject, resource: &ApiResource, scripts: &HealthScripts) -> Self {
         let value = serde_json::to_value(object).expect("a decoded object encodes again");
         let mut object = Object::from_value(value).unwrap_or_default();
         object.0.insert("apiVersion".into(), resource.api_version.clone().into());
         object.0.insert("kind".into(), resource.kind.clone().into());
-        Self::from_object(object)
+        Self::assessed(object, scripts)
     }
 
     /// Trims an object that carries its `apiVersion` and `kind`.
     #[must_use]
-    pub fn from_object(mut object: Object) -> Self {
-        let health = health::assess(&object);
+    pub fn from_object(object: Object) -> Self {
+        Self::assessed(object, &HealthScripts::default())
+    }
+
+    /// As [`Self::from_object`], with the operators' health scripts.
+    #[must_use]
+    pub fn assessed(mut object: Object, scripts: &HealthScripts) -> Self {
+        let health = scripts.assess(&object);
         object.0.remove("status");
         keep_our_managed_fields(&mut object);
         let being_deleted = object.is_being_deleted();

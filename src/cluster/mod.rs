@@ -7,6 +7,7 @@ mod discovery;
 mod error;
 mod live;
 mod ownership;
+mod scripts;
 
 pub use apply::{Propagation, Writer};
 pub use cache::{KindFailure, LiveCache};
@@ -14,3 +15,4 @@ pub use compare::{Difference, Memo, Verdicts, compare};
 pub use discovery::{Discovery, KindInfo};
 pub use error::ClusterError;
 pub use live::LiveObject;
+pub use scripts::HealthScripts;

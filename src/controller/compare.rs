@@ -117,7 +117,13 @@ async fn verdict(
     let (Some(target), Some(live), Some(info)) = (&item.target, &item.live, kinds.get(&kind)) else {
         return Err(ClusterError::UnknownKind { kind: kind.to_string() });
     };
-    let ignore = diff::rules_for(&item.key, &app.spec.ignore_differences);
+    let refused = |message| ClusterError::Refused { message, code: 422 };
+    if let Some(problem) = cx.customisations.problem_of(&kind) {
+        return Err(refused(problem.to_string()));
+    }
+    let mut ignore = diff::rules_for(&item.key, &app.spec.ignore_differences);
+    ignore.extend(diff::rules_for(&item.key, cx.customisations.ignore_differences()));
+    diff::check_rules(&ignore).map_err(|error| refused(error.to_string()))?;
     cluster::compare(&cx.writer, info, target, live, &ignore, known).await.map(|difference| difference.memo)
 }
 

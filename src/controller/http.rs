@@ -1,4 +1,11 @@
-//! `/healthz`, `/readyz`, `/metrics` and the certificate route that kubeseal knows.
+//! The controller's HTTP server: probes, metrics, and the routes that kubeseal knows.
+
+mod rate_limit;
+mod request;
+mod sealing;
+
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
@@ -6,8 +13,11 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::any;
 use tokio::net::TcpListener;
+
+pub use self::rate_limit::Limit;
+use super::sealedsecret::SealingContext;
 
 /// Answers the text of a page when it is asked for.
 pub type Page = Arc<dyn Fn() -> Option<String> + Send + Sync>;
@@ -19,22 +29,25 @@ pub struct Pages {
     pub ready: Arc<dyn Fn() -> bool + Send + Sync>,
     /// Metrics in the Prometheus text format.
     pub metrics: Page,
-    /// PEM of the active sealing certificate; `None` while there is no key.
-    pub certificate: Page,
 }
 
 /// Serves the pages for ever.
 ///
 /// # Errors
 /// When the listener fails.
-pub async fn serve(listener: TcpListener, pages: Pages) -> std::io::Result<()> {
-    let router = Router::new()
-        .route("/healthz", get(async || "ok\n"))
-        .route("/readyz", get(ready))
-        .route("/metrics", get(metrics))
-        .route("/v1/cert.pem", get(certificate).post(certificate))
-        .with_state(pages);
-    axum::serve(listener, router).await
+pub async fn serve(listener: TcpListener, pages: Pages, sealing: Arc<SealingContext>, limit: Limit) -> std::io::Result<()> {
+    axum::serve(listener, router(pages, sealing, limit)).await
+}
+
+/// No route looks at the method: upstream's do not, and kubeseal's habits are its own.
+fn router(pages: Pages, sealing: Arc<SealingContext>, limit: Limit) -> Router {
+    Router::new()
+        .route("/healthz", any(async || "ok\n"))
+        .route("/readyz", any(ready))
+        .route("/metrics", any(metrics))
+        .with_state(pages)
+        .merge(sealing::routes(sealing, limit))
+        .fallback(async || plain(StatusCode::NOT_FOUND, "404 page not found\n"))
 }
 
 async fn ready(State(pages): State<Pages>) -> Response {
@@ -50,9 +63,7 @@ async fn metrics(State(pages): State<Pages>) -> Response {
     ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response()
 }
 
-async fn certificate(State(pages): State<Pages>) -> Response {
-    match (pages.certificate)() {
-        Some(pem) => ([(header::CONTENT_TYPE, "application/x-pem-file")], pem).into_response(),
-        None => (StatusCode::INTERNAL_SERVER_ERROR, "cannot get certificate\n").into_response(),
-    }
+/// An error as Go's standard library writes it: text that no browser takes for something else.
+fn plain(status: StatusCode, text: &'static str) -> Response {
+    (status, [(header::X_CONTENT_TYPE_OPTIONS, "nosniff")], text).into_response()
 }

@@ -11,6 +11,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
+use super::sealedsecret::SealingMetrics;
+
 /// Labels of one Application's state.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub struct AppLabels {
@@ -91,6 +93,11 @@ impl Metrics {
         let operations = metrics.private_key_operations.clone();
         registry.register("gitops_private_key_operations", "Private RSA operations", operations);
         Self { registry: Arc::new(Mutex::new(registry)), ..metrics }
+    }
+
+    /// Shows the numbers of sealing as well.
+    pub fn include(&self, sealing: &SealingMetrics) {
+        sealing.register(&mut self.registry.lock().expect("no holder of this lock panics"));
     }
 
     /// Replaces what is shown of one Application.

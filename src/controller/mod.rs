@@ -43,10 +43,11 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use self::context::{Context, application_resource};
+pub use self::http::Limit;
 use self::settings::Settings;
 use crate::advice::{Advice, Remedy};
 use crate::api::{AppProject, Application};
-use crate::cluster::{Discovery, LiveCache, Writer};
+use crate::cluster::{Discovery, HealthScripts, LiveCache, Writer};
 use crate::project::default_project;
 use crate::render::{self, Renderer};
 use crate::source::{self, Repositories};
@@ -63,10 +64,12 @@ const SETTINGS: &str = "argocd-cm";
 pub struct Options {
     /// Namespace that Applications, projects, settings and sealing keys live in.
     pub control_namespace: String,
-    /// The only namespace in which SealedSecrets are opened; none means all.
-    pub sealing_namespace: Option<String>,
-    /// Where `/healthz`, `/readyz`, `/metrics` and the certificate are served.
+    /// What the installation chose about sealing.
+    pub sealing: sealedsecret::SealingOptions,
+    /// Where `/healthz`, `/readyz`, `/metrics` and the API for kubeseal are served.
     pub listen_address: SocketAddr,
+    /// How often one client may ask to verify or rotate.
+    pub rate_limit: Limit,
     /// Folder for mirrors and render results; may be lost at any time.
     pub cache_dir: PathBuf,
 }
@@ -139,17 +142,17 @@ pub async fn run(client: Client, options: Options) -> Result<(), Error> {
     let mut loops: JoinSet<(&'static str, String)> = JoinSet::new();
     let listed = Listed::default();
     let (projects, project_changes) = watch_projects(&client, &options.control_namespace, &listed, &mut loops);
-    let (cache, live_changes) = LiveCache::new(client.clone());
+    let customisations = Arc::new(settings.customisations.clone());
+    let scripts = HealthScripts::new(Arc::clone(&customisations));
+    let (cache, live_changes) = LiveCache::new(client.clone(), scripts.clone());
     let repositories = Repositories::new(source::Options {
         poll_interval: settings.poll_interval,
         jitter: settings.jitter,
         ..source::Options::new(options.cache_dir.join("git"))
     });
     let sealing = sealedsecret::SealingContext::new(client.clone(), options.control_namespace.clone());
-    let sealing = Arc::new(match options.sealing_namespace {
-        Some(namespace) => sealing.only_in(namespace),
-        None => sealing,
-    });
+    let sealing = Arc::new(sealing.with_options(options.sealing));
+    loops.spawn(new_key_on_signal(Arc::clone(&sealing)));
     let cx = Arc::new(Context {
         repositories: repositories.clone(),
         renderer: Renderer::new(render::Options {
@@ -159,6 +162,8 @@ pub async fn run(client: Client, options: Options) -> Result<(), Error> {
         discovery: Discovery::new(client.clone()),
         cache,
         writer: Writer::new(client.clone()),
+        customisations,
+        scripts,
         projects,
         events: events::Events::new(client.clone(), "argocd-application-controller"),
         metrics: metrics::Metrics::new(),
@@ -166,8 +171,9 @@ pub async fn run(client: Client, options: Options) -> Result<(), Error> {
         control_namespace: options.control_namespace.clone(),
         client,
     });
-    let pages = pages(&cx, &sealing, &listed);
-    loops.spawn(async move { ("http", text(http::serve(listener, pages).await)) });
+    cx.metrics.include(sealing.metrics());
+    let (pages, keys) = (pages(&cx, &sealing, &listed), Arc::clone(&sealing));
+    loops.spawn(async move { ("http", text(http::serve(listener, pages, keys, options.rate_limit).await)) });
     loops.spawn(async move { ("sealing", text(sealedsecret::run(sealing).await)) });
     let (apps, applications) = applications_loop(&cx, &listed, live_changes, project_changes);
     loops.spawn(housekeeping(Arc::clone(&cx), listed.clone(), apps));
@@ -182,6 +188,20 @@ pub async fn run(client: Client, options: Options) -> Result<(), Error> {
         Some(Err(error)) => Err(Error::LoopEnded { name: "controller", message: error.to_string() }),
         None => Ok(()),
     }
+}
+
+/// Makes a new sealing key whenever the process gets SIGUSR1, as Sealed Secrets does.
+async fn new_key_on_signal(sealing: Arc<sealedsecret::SealingContext>) -> (&'static str, String) {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::user_defined1()) {
+        Ok(mut asked) => {
+            while asked.recv().await.is_some() {
+                sealing.ask_for_key();
+            }
+        }
+        Err(error) => tracing::warn!(%error, "SIGUSR1 will not make a new sealing key"),
+    }
+    std::future::pending().await
 }
 
 /// Which first lists are loaded. The stores' own `wait_until_ready` wakes only one of several waiters.
@@ -218,10 +238,11 @@ fn text<T, E: std::fmt::Display>(result: Result<T, E>) -> String {
 
 fn pages(cx: &Arc<Context>, sealing: &Arc<sealedsecret::SealingContext>, listed: &Listed) -> http::Pages {
     let (metrics, listed) = (Arc::clone(cx), listed.clone());
-    let [keys, opened, sealing] = [sealing, sealing, sealing].map(Arc::clone);
+    let [keys, opened] = [sealing, sealing].map(Arc::clone);
     http::Pages {
         ready: Arc::new(move || listed.all() && keys.is_ready()),
         metrics: Arc::new(move || {
+            opened.show_conditions();
             let renders = metrics.renderer.counters().renders;
             let counters = opened.counters();
             let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
@@ -229,7 +250,6 @@ fn pages(cx: &Arc<Context>, sealing: &Arc<sealedsecret::SealingContext>, listed:
             metrics.metrics.show_totals(metrics.cache.size(), renders, unseals, decryptions);
             Some(metrics.metrics.text())
         }),
-        certificate: Arc::new(move || sealing.certificate()),
     }
 }
 

@@ -238,6 +238,7 @@ fn executor(sync: &SyncOperation, cx: &Context) -> Executor {
         writer: cx.writer.clone(),
         discovery: cx.discovery.clone(),
         cache: cx.cache.clone(),
+        scripts: cx.scripts.clone(),
         propagation: Propagation::from_options(&sync.sync_options),
         dry_run: sync.dry_run,
     }

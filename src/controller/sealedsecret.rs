@@ -11,13 +11,24 @@
 
 mod backlog;
 mod context;
+mod flags;
 mod foreign;
+mod key_backup;
+mod key_making;
+mod key_reports;
 mod keys;
+mod metrics;
+mod options;
 mod reconcile;
+mod requests;
 mod secrets;
 mod status;
 
 pub use context::{Counters, SealingContext};
+pub use flags::SealingFlags;
+pub use metrics::SealingMetrics;
+pub use options::SealingOptions;
+pub use requests::Rotation;
 
 use std::sync::Arc;
 
@@ -69,7 +80,8 @@ async fn sealed_secrets(cx: Arc<SealingContext>, changed_secrets: impl Stream<It
     let resource = context::sealed_secret_resource();
     let writer = reflector::store::Writer::new(resource.clone());
     let reader = writer.as_reader();
-    let events = watcher(cx.sealed_secrets(), watcher::Config::default()).default_backoff().modify(trim).reflect(writer);
+    cx.show_conditions_of(reader.clone());
+    let events = watcher(cx.sealed_secrets(), cx.options.selection()).default_backoff().modify(trim).reflect(writer);
     let edited = edited(events, Arc::clone(&cx));
     let (backlog, finished) = (Arc::clone(&cx), Arc::clone(&cx));
     Controller::for_stream_with(edited, reader.clone(), resource)

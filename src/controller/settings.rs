@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::customisation::{COMPARE_OPTIONS, Customisations, PREFIX};
 use crate::sync::retry;
 
 /// Settings of the controller.
@@ -12,6 +13,8 @@ pub struct Settings {
     pub poll_interval: Duration,
     /// Up to this much is added to each interval.
     pub jitter: Duration,
+    /// What is changed about kinds.
+    pub customisations: Customisations,
     /// What was written and has no effect, for the log.
     pub warnings: Vec<String>,
 }
@@ -37,10 +40,13 @@ impl Settings {
         if data.get("application.resourceTrackingMethod").is_some_and(|method| method != "annotation" && !method.is_empty()) {
             warnings.push("argocd-cm application.resourceTrackingMethod: only `annotation` is supported yet".into());
         }
-        for key in data.keys().filter(|key| !KNOWN.contains(&key.as_str())) {
+        let customisations = Customisations::from_config_map(data);
+        warnings.extend(customisations.problems.iter().map(ToString::to_string));
+        let known = |key: &str| KNOWN.contains(&key) || key == COMPARE_OPTIONS || key.starts_with(PREFIX);
+        for key in data.keys().filter(|key| !known(key)) {
             warnings.push(format!("argocd-cm {key}: has no effect yet"));
         }
-        Self { poll_interval, jitter, warnings }
+        Self { poll_interval, jitter, customisations, warnings }
     }
 }
 

@@ -1,10 +1,12 @@
 //! `ignoreDifferences`: fields whose difference does not count.
 //!
-//! Source: Argo CD 3.5 (reference section 1.13). JSON pointers are honoured; what is not supported yet is named.
+//! Source: Argo CD 3.5 (reference section 1.13). JSON pointers and jq path expressions are honoured;
+//! what is not supported yet is named.
 
 use globset::Glob;
 use serde_json::{Map, Value};
 
+use super::jq;
 use crate::api::application::ResourceIgnoreDifferences;
 use crate::resource::{Object, ResourceKey};
 
@@ -13,6 +15,8 @@ use crate::resource::{Object, ResourceKey};
 pub struct IgnoreRule {
     /// RFC 6901 pointers, split and unescaped.
     pointers: Vec<Vec<String>>,
+    /// jq path expressions.
+    expressions: Vec<String>,
 }
 
 /// A rule that is written in the Application and has no effect yet.
@@ -30,13 +34,16 @@ impl IgnoreRule {
             let rest = pointer.strip_prefix('/')?;
             Some(rest.split('/').map(|part| part.replace("~1", "/").replace("~0", "~")).collect())
         };
-        Self { pointers: pointers.iter().filter_map(split).collect() }
+        Self { pointers: pointers.iter().filter_map(split).collect(), expressions: Vec::new() }
     }
 
     /// Removes the ignored fields; a path that does not exist is fine.
     pub(super) fn remove_from(&self, object: &mut Object) {
         for pointer in &self.pointers {
             remove_in_map(&mut object.0, pointer);
+        }
+        for expression in &self.expressions {
+            jq::remove(object, expression);
         }
     }
 
@@ -89,8 +96,19 @@ pub fn rules_for(key: &ResourceKey, all: &[ResourceIgnoreDifferences]) -> Vec<Ig
         .filter(|rule| glob_matches(&rule.group, &key.group) && glob_matches(&rule.kind, &key.kind))
         .filter(|rule| rule.name.is_empty() || rule.name == key.name)
         .filter(|rule| rule.namespace.is_empty() || rule.namespace == key.namespace)
-        .map(|rule| IgnoreRule::from_pointers(&rule.json_pointers))
+        .map(|rule| IgnoreRule {
+            expressions: rule.jq_path_expressions.clone(),
+            ..IgnoreRule::from_pointers(&rule.json_pointers)
+        })
         .collect()
+}
+
+/// The first jq path expression among the rules of an object that cannot be run. Nothing can be said of the object then.
+///
+/// # Errors
+/// The expression and why.
+pub fn check_rules(rules: &[IgnoreRule]) -> Result<(), jq::JqError> {
+    rules.iter().flat_map(|rule| &rule.expressions).try_for_each(|expression| jq::check(expression))
 }
 
 fn glob_matches(pattern: &str, text: &str) -> bool {
@@ -102,7 +120,7 @@ fn glob_matches(pattern: &str, text: &str) -> bool {
 pub fn unsupported(all: &[ResourceIgnoreDifferences]) -> Vec<UnsupportedIgnore> {
     let mut found = Vec::new();
     for (index, rule) in all.iter().enumerate() {
-        let fields = [("jqPathExpressions", &rule.jq_path_expressions), ("managedFieldsManagers", &rule.managed_fields_managers)];
+        let fields = [("managedFieldsManagers", &rule.managed_fields_managers)];
         for (name, values) in fields {
             if !values.is_empty() {
                 found.push(UnsupportedIgnore { field: format!("spec.ignoreDifferences[{index}].{name}") });

@@ -7,6 +7,7 @@
 
 mod fields;
 mod ignore;
+pub mod jq;
 mod local;
 pub mod mask;
 mod normalise;
@@ -15,7 +16,7 @@ mod redact;
 pub mod report;
 
 pub use fields::owned_fields;
-pub use ignore::{IgnoreRule, UnsupportedIgnore, rules_for, unsupported};
+pub use ignore::{IgnoreRule, UnsupportedIgnore, check_rules, rules_for, unsupported};
 pub use local::{Verdict, compare_locally};
 pub use normalise::{normalise_live, normalise_target, predicted_differs};
 pub use overlay::overlay;

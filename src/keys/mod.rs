@@ -9,18 +9,24 @@
 //! Private keys leave this module only inside [`crate::sealing::Keyring`], which cannot print them, and inside encrypted backups.
 
 pub mod backup;
+pub mod claim;
 mod custody;
 pub mod drill;
 mod generate;
 pub mod inventory;
+pub mod policy;
 mod published;
+pub mod remote;
+pub mod renewal;
 pub mod restore;
 mod secret;
 pub mod shares;
 pub mod store;
+pub mod stored_backup;
 pub mod usage;
 
 pub use custody::{Custody, LAST_DRILL, LAST_DRILL_FILE, Proof, RETIRED, Standing, unbacked};
 pub use generate::{GenerateError, GeneratedKey, generate};
+pub use policy::{KeyOrder, KeyPolicy};
 pub use published::{CERTIFICATE_MAP, CERTIFICATE_PEM, FINGERPRINT};
 pub use secret::{ACTIVE_LABEL, BrokenKey, KeySecret, LAST_BACKUP, LAST_BACKUP_FILE, LEGACY_NAME, StoredKey};

@@ -9,8 +9,8 @@ use kube::core::{ObjectMeta, TypeMeta};
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize as _, Zeroizing};
 
-use super::GeneratedKey;
-use crate::sealing::{Certificate, CertificateError, KeyError, SealingKey, decode_base64, encode_base64};
+use super::{GeneratedKey, KeyPolicy};
+use crate::sealing::{Certificate, CertificateError, KeyError, PrivateKey, SealingKey, decode_base64, encode_base64};
 
 /// Label of key Secrets; only the value `active` counts.
 pub const ACTIVE_LABEL: &str = "sealedsecrets.bitnami.com/sealed-secrets-key";
@@ -107,8 +107,12 @@ pub enum BrokenKey {
 /// A key Secret with what could be made of it.
 #[derive(Debug, Clone)]
 pub struct StoredKey {
+    /// Namespace of the Secret.
+    pub namespace: String,
     /// Name of the Secret.
     pub name: String,
+    /// Uid of the Secret.
+    pub uid: Option<String>,
     /// When the Secret was created.
     pub created: Option<Timestamp>,
     /// When it was last put into a backup.
@@ -120,12 +124,15 @@ pub struct StoredKey {
 impl KeySecret {
     /// The Secret that stores a new key. The API server chooses the rest of the name.
     #[must_use]
-    pub fn for_new_key(key: &GeneratedKey) -> Self {
+    pub fn for_new_key(key: &GeneratedKey, policy: &KeyPolicy) -> Self {
+        let mut labels = policy.labels.clone();
+        labels.insert(ACTIVE_LABEL.into(), "active".into());
         Self {
             types: Some(TypeMeta { api_version: "v1".into(), kind: "Secret".into() }),
             metadata: ObjectMeta {
-                generate_name: Some(LEGACY_NAME.into()),
-                labels: Some(BTreeMap::from([(ACTIVE_LABEL.into(), "active".into())])),
+                generate_name: Some(policy.prefix.clone()),
+                labels: Some(labels),
+                annotations: Some(policy.annotations.clone()).filter(|annotations| !annotations.is_empty()),
                 ..ObjectMeta::default()
             },
             type_: Some("kubernetes.io/tls".into()),
@@ -155,17 +162,38 @@ impl KeySecret {
     pub fn read(&self) -> StoredKey {
         let annotations = self.metadata.annotations.as_ref();
         StoredKey {
+            namespace: self.metadata.namespace.clone().unwrap_or_default(),
             name: self.name().to_owned(),
+            uid: self.metadata.uid.clone(),
             created: self.metadata.creation_timestamp.as_ref().map(|time| time.0),
             last_backup: annotations.and_then(|all| all.get(LAST_BACKUP)).cloned(),
             key: self.key().map(Arc::new),
         }
     }
 
+    /// Reads the private key alone, whatever the certificate: for recovery.
+    ///
+    /// # Errors
+    /// When there is none, or it cannot be used.
+    pub fn private_key(&self) -> Result<PrivateKey, BrokenKey> {
+        PrivateKey::from_pem(&self.pem(PRIVATE_KEY)?).map_err(BrokenKey::PrivateKey)
+    }
+
     fn key(&self) -> Result<SealingKey, BrokenKey> {
         let private = self.pem(PRIVATE_KEY)?;
         let certificate = Certificate::from_pem(&self.pem(CERTIFICATE)?).map_err(BrokenKey::Certificate)?;
         SealingKey::from_pem(&private, certificate).map_err(BrokenKey::PrivateKey)?.ok_or(BrokenKey::Mismatch)
+    }
+
+    /// Reads the private key for recovery, where the certificate does not matter: it may be absent, expired or another one's.
+    ///
+    /// # Errors
+    /// When there is no usable private key.
+    pub fn recover(&self) -> Result<SealingKey, BrokenKey> {
+        self.key().or_else(|_| {
+            let private = PrivateKey::from_pem(&self.pem(PRIVATE_KEY)?).map_err(BrokenKey::PrivateKey)?;
+            SealingKey::without_certificate(private).map_err(BrokenKey::PrivateKey)
+        })
     }
 
     fn pem(&self, field: &'static str) -> Result<Zeroizing<String>, BrokenKey> {

@@ -7,9 +7,9 @@ use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
 use kube::{Client, Error};
 use serde_json::json;
 
-use super::GeneratedKey;
 use super::published::{CERTIFICATE_MAP, CERTIFICATE_PEM, manifest};
 use super::secret::{ACTIVE_LABEL, KeySecret, LAST_BACKUP, LAST_BACKUP_FILE, LEGACY_NAME};
+use super::{GeneratedKey, KeyPolicy};
 use crate::sealing::Certificate;
 
 /// Field manager of what belongs to the controller itself.
@@ -37,13 +37,13 @@ pub async fn list_keys(client: &Client, namespace: &str) -> Result<Vec<KeySecret
     Ok(secrets)
 }
 
-/// Stores a new key. Two controllers that start at the same moment in an empty cluster would each store one; both then use both.
+/// Stores a new key. Who may do that at a time is decided by [`super::claim`].
 ///
 /// # Errors
 /// When the API server refuses or cannot be reached.
-pub async fn create_key(client: &Client, namespace: &str, key: &GeneratedKey) -> Result<KeySecret, Error> {
+pub async fn create_key(client: &Client, namespace: &str, key: &GeneratedKey, policy: &KeyPolicy) -> Result<KeySecret, Error> {
     let api: Api<KeySecret> = Api::namespaced(client.clone(), namespace);
-    api.create(&PostParams::default(), &KeySecret::for_new_key(key)).await
+    api.create(&PostParams::default(), &KeySecret::for_new_key(key, policy)).await
 }
 
 /// Publishes the certificate, if it is not published already; says whether it wrote.

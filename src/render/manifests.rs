@@ -40,7 +40,9 @@ pub(super) fn from_yaml_file(path: &str, text: &str) -> Result<Vec<Located>, Ren
 /// Reads a JSON file of a directory: exactly one object.
 pub(super) fn from_json_file(path: &str, text: &str) -> Result<Vec<Located>, RenderError> {
     match serde_json::from_str::<Value>(text) {
-        Ok(value) => Ok(vec![located(yaml::Document { value, line: 1 }).map_err(|error| invalid(path, error))?]),
+        Ok(value) => {
+            Ok(vec![located(yaml::Document { value, line: 1, span: 0..text.len() }).map_err(|error| invalid(path, error))?])
+        }
         Err(error) => {
             let text = error.to_string();
             let problem = text.rsplit_once(" at line ").map_or(text.as_str(), |(problem, _)| problem);
@@ -61,7 +63,7 @@ fn looks_like_manifest(text: &str) -> bool {
 }
 
 fn located(document: yaml::Document) -> Result<Located, yaml::YamlError> {
-    let yaml::Document { value, line } = document;
+    let yaml::Document { value, line, .. } = document;
     let error = |problem: &str| yaml::YamlError { line, problem: problem.into() };
     let object = Object::from_value(value).map_err(|_| error("the document is no map"))?;
     if object.kind().is_empty() { Err(error("the document has no `kind`")) } else { Ok(Located { object, line }) }

@@ -1,10 +1,12 @@
 //! Any Kubernetes object: identity, YAML streams, annotations, tracking id, kind order. Pure.
 
 pub mod annotations;
+pub mod base64;
 pub mod images;
 mod key;
 mod object;
 pub mod order;
+pub mod pem;
 pub mod tracking;
 pub mod yaml;
 

@@ -8,8 +8,10 @@
 //! `tests/fixtures/kubernetes-yaml` holds the answers of the original.
 
 mod compose;
+mod edit;
 mod scalar;
 mod stream;
+mod tree;
 mod write;
 
 #[cfg(test)]
@@ -17,6 +19,7 @@ mod tests;
 
 use serde_json::Value;
 
+pub use edit::{Edit, EditError, edit};
 pub use stream::{Document, Documents, documents};
 pub use write::to_yaml;
 

@@ -72,6 +72,12 @@ impl Certificate {
         })
     }
 
+    /// Stands for the certificate of a key that came without one: always valid, older than any other, named by the key's id.
+    pub(super) fn absent(public: PublicKey) -> Self {
+        let fingerprint = public.id().to_string();
+        Self { pem: String::new(), fingerprint, not_before: Timestamp::MIN, not_after: Timestamp::MAX, public }
+    }
+
     /// The public key.
     #[must_use]
     pub const fn public_key(&self) -> &PublicKey {

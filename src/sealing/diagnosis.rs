@@ -86,7 +86,7 @@ fn reseal_hint(wanted: &Target) -> String {
 
 /// Tries the other places that the object names on one item that did not open.
 pub(super) fn diagnose(sealed: &SealedSecret, wanted: &Target, blob: &[u8], keys: &Keyring, trial: &mut Trial) -> Diagnosis {
-    if keys.keys().is_empty() {
+    if keys.is_empty() {
         return Diagnosis::NoKeys;
     }
     let recorded = recorded_place(sealed, wanted);

@@ -129,6 +129,7 @@ impl PublicKey {
 /// The private half of a sealing key. It cannot be printed.
 pub struct PrivateKey {
     id: KeyId,
+    public_der: Vec<u8>,
     oaep: OaepPrivateDecryptingKey,
 }
 
@@ -171,14 +172,20 @@ impl PrivateKey {
         }
         let key = PrivateDecryptingKey::from_pkcs8(der).map_err(|_| KeyError::Unusable)?;
         let public: PublicKeyX509Der<'_> = key.public_key().as_der().map_err(|_| KeyError::Unusable)?;
-        let id = PublicKey::from_der(public.as_ref())?.id;
-        Ok(Self { id, oaep: OaepPrivateDecryptingKey::new(key).map_err(|_| KeyError::Unusable)? })
+        let public_der = public.as_ref().to_vec();
+        let id = PublicKey::from_der(&public_der)?.id;
+        Ok(Self { id, public_der, oaep: OaepPrivateDecryptingKey::new(key).map_err(|_| KeyError::Unusable)? })
     }
 
     /// The key pair's id.
     #[must_use]
     pub const fn id(&self) -> &KeyId {
         &self.id
+    }
+
+    /// The public half.
+    pub(super) fn public(&self) -> Result<PublicKey, KeyError> {
+        PublicKey::from_der(&self.public_der)
     }
 
     pub(super) const fn oaep(&self) -> &OaepPrivateDecryptingKey {

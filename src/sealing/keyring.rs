@@ -29,6 +29,15 @@ impl SealingKey {
         Ok(Self::new(PrivateKey::from_pem(private)?, certificate))
     }
 
+    /// Takes a private key whose certificate is lost. It opens what it opened; nothing can be sealed with it.
+    ///
+    /// # Errors
+    /// When its public half cannot be made.
+    pub fn without_certificate(private: PrivateKey) -> Result<Self, KeyError> {
+        let certificate = Certificate::absent(private.public()?);
+        Ok(Self { private, certificate })
+    }
+
     /// The id of the key pair.
     #[must_use]
     pub const fn id(&self) -> &KeyId {
@@ -46,6 +55,9 @@ impl SealingKey {
 #[derive(Debug, Clone, Default)]
 pub struct Keyring {
     keys: Vec<Arc<SealingKey>>,
+    active_since: Option<Timestamp>,
+    /// Private keys without a certificate: they open and never seal.
+    bare: Vec<Arc<PrivateKey>>,
 }
 
 /// What helps to find the right key at once, and what finding it has cost.
@@ -63,16 +75,40 @@ impl Keyring {
     /// Sorts keys by the start of their validity; of equals the first given stays in front. A key given twice counts once.
     #[must_use]
     pub fn new(keys: impl IntoIterator<Item = Arc<SealingKey>>) -> Self {
-        let mut sorted: Vec<Arc<SealingKey>> = Vec::new();
-        for key in keys {
-            match sorted.iter_mut().find(|known| known.id() == key.id()) {
-                Some(known) if known.certificate.not_before < key.certificate.not_before => *known = key,
+        Self::ordered(keys.into_iter().map(|key| (key.certificate.not_before, key)))
+    }
+
+    /// Sorts keys by the instants given with them; of equals the first given stays in front. A key given twice counts once, with
+    /// its later instant.
+    #[must_use]
+    pub fn ordered(keys: impl IntoIterator<Item = (Timestamp, Arc<SealingKey>)>) -> Self {
+        let mut sorted: Vec<(Timestamp, Arc<SealingKey>)> = Vec::new();
+        for (instant, key) in keys {
+            match sorted.iter_mut().find(|(_, known)| known.id() == key.id()) {
+                Some(known) if known.0 < instant => *known = (instant, key),
                 Some(_) => {}
-                None => sorted.push(key),
+                None => sorted.push((instant, key)),
             }
         }
-        sorted.sort_by_key(|key| std::cmp::Reverse(key.certificate.not_before));
-        Self { keys: sorted }
+        sorted.sort_by_key(|(instant, _)| std::cmp::Reverse(*instant));
+        Self {
+            active_since: sorted.first().map(|(instant, _)| *instant),
+            keys: sorted.into_iter().map(|(_, key)| key).collect(),
+            bare: Vec::new(),
+        }
+    }
+
+    /// Adds private keys without certificates, as recovery from files has them. They open, in this order, after the others.
+    #[must_use]
+    pub fn with_private_keys(mut self, keys: impl IntoIterator<Item = Arc<PrivateKey>>) -> Self {
+        self.bare.extend(keys);
+        self
+    }
+
+    /// The instant that puts the active key in front of the others.
+    #[must_use]
+    pub const fn active_since(&self) -> Option<Timestamp> {
+        self.active_since
     }
 
     /// The key to seal with: the one whose certificate became valid last.
@@ -81,7 +117,13 @@ impl Keyring {
         self.keys.first()
     }
 
-    /// All keys, newest first.
+    /// Whether there is nothing to open with.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.keys.is_empty() && self.bare.is_empty()
+    }
+
+    /// All keys with a certificate, newest first.
     #[must_use]
     pub fn keys(&self) -> &[Arc<SealingKey>] {
         &self.keys
@@ -93,11 +135,11 @@ impl Keyring {
     /// the others. So one operation per item is the rule, whatever the number of old keys.
     pub fn open(&self, label: &Label, sealed: &[u8], trial: &mut Trial) -> Option<Plaintext> {
         for key in self.trial_order(trial) {
-            if !may_open(&key.private, sealed) {
+            if !may_open(key, sealed) {
                 continue;
             }
             trial.operations += 1;
-            if let Some(plaintext) = open(&key.private, label, sealed) {
+            if let Some(plaintext) = open(key, label, sealed) {
                 trial.last = Some(key.id().clone());
                 return Some(plaintext);
             }
@@ -105,7 +147,7 @@ impl Keyring {
         None
     }
 
-    fn trial_order(&self, trial: &Trial) -> Vec<&SealingKey> {
+    fn trial_order(&self, trial: &Trial) -> Vec<&PrivateKey> {
         let mut order: Vec<&SealingKey> = self.keys.iter().map(Arc::as_ref).collect();
         // Stable: within each rank the newest stays in front.
         order.sort_by_key(|key| {
@@ -117,6 +159,6 @@ impl Keyring {
                 2
             }
         });
-        order
+        order.into_iter().map(|key| &key.private).chain(self.bare.iter().map(Arc::as_ref)).collect()
     }
 }

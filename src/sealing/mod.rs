@@ -10,21 +10,23 @@
 //!
 //! Source: Sealed Secrets 0.36.6, checked against its own client in both directions.
 
-mod base64;
 mod certificate;
 mod diagnosis;
 mod envelope;
 mod key;
 mod keyring;
 mod opened;
-pub mod pem;
 mod plaintext;
+mod reseal;
 mod scope;
 mod seal;
+mod templates;
 mod unseal;
 mod write;
 
-pub use base64::{Base64Error, decode as decode_base64, encode as encode_base64};
+use crate::resource::base64;
+pub use crate::resource::base64::{Base64Error, decode as decode_base64, encode as encode_base64};
+pub use crate::resource::pem;
 pub use certificate::{Certificate, CertificateError};
 pub use diagnosis::{Diagnosis, recorded_place};
 pub use envelope::{SealError, SessionKey, open, seal};
@@ -32,12 +34,14 @@ pub use key::{KeyError, KeyId, PrivateKey, PublicKey, pkcs1_from_pkcs8};
 pub use keyring::{Keyring, SealingKey, Trial};
 pub use opened::{OpenedSecret, SecretManifest, Source, managed_by_us, skips_owner_reference, wipe};
 pub use plaintext::Plaintext;
+pub use reseal::{Items, ResealError, Resealed, reseal, reseal_as};
 pub use scope::{
     CLUSTER_WIDE, HEAL, Label, MANAGED, NAMESPACE_WIDE, PATCH, SKIP_OWNER_REFERENCES, Scope, Target, UNSEALED, UNSEALED_FROM,
     UNSEALED_WITH,
 };
+pub(crate) use seal::values as secret_values;
 pub use seal::{SealSecretError, SealedFor, seal_secret};
-pub use unseal::{ItemFailures, UnsealError, opens_as, unseal, unseal_as};
+pub use unseal::{ItemFailures, Templates, UnsealError, opens_as, unseal, unseal_as, unseal_rendering};
 pub use write::{Ownership, Write, ownership, plan_write};
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use super::*;
 use crate::advice::one_line;
 use crate::api::SealedSecret;
 use crate::resource::Object;
+use crate::template::StillWorld;
 
 /// The plaintexts of the fixtures; none may show up in an error or a debug form.
 const MARKERS: [&str; 3] = ["s3cr3t", "czNjcjN0", "marker"];
@@ -37,7 +38,8 @@ fn check_case(path: &Path) {
     let case = path.file_name().unwrap().to_str().unwrap();
     let names = std::fs::read_to_string(path.join("keyring")).unwrap();
     let keys = keyring(&names.split_whitespace().collect::<Vec<_>>());
-    let result = unseal(&sealed(&format!("{case}/sealed.yaml")), &keys, &mut Trial::default());
+    let object = sealed(&format!("{case}/sealed.yaml"));
+    let result = unseal_rendering(&object, &keys, &mut Trial::default(), &mut StillWorld::new());
     let shown = format!("{result:?}");
     assert!(MARKERS.iter().all(|marker| !shown.contains(marker)), "{case}: {shown}");
     match result {

@@ -7,9 +7,11 @@ use serde_json::Value;
 use zeroize::Zeroize as _;
 
 use super::diagnosis::{Diagnosis, diagnose};
+use super::templates::{render_all, templates};
 use super::{Keyring, OpenedSecret, Plaintext, Target, Trial, base64};
 use crate::advice::{Advice, Remedy};
 use crate::api::SealedSecret;
+use crate::template::World;
 
 const UNDECRYPTABLE: &str = "no key could decrypt secret";
 
@@ -19,8 +21,8 @@ pub enum UnsealError {
     /// Some items do not open.
     #[error("{0}")]
     Items(Box<ItemFailures>),
-    /// The object uses a part of the format that we do not have yet.
-    #[error("spec.template.data is not supported yet ({})", keys.join(", "))]
+    /// The items open, but the Secret also has texts from templates, and nobody asked for them to be rendered.
+    #[error("spec.template.data is not rendered here ({})", keys.join(", "))]
     TemplateData {
         /// Its keys.
         keys: Vec<String>,
@@ -28,6 +30,9 @@ pub enum UnsealError {
     /// Both formats at once.
     #[error("cannot use the field 'encryptedData' and the deprecated field 'data' at the same time")]
     BothFormats,
+    /// The whole-object format, which the installation does not open.
+    #[error("using deprecated 'data' field, use 'encryptedData' or flip the feature flag")]
+    WholeObject,
     /// The whole-object format opened, but there is no Secret inside.
     #[error("the deprecated field 'data' does not hold a Secret")]
     NotASecret,
@@ -42,10 +47,10 @@ impl Advice for UnsealError {
         Some(match self {
             Self::Items(failures) => return failures.hint(),
             Self::TemplateData { .. } => {
-                "put the finished texts into the Secret and seal it again without spec.template.data".to_owned()
+                "only the controller and offline recovery make the whole Secret; the items alone are fine".to_owned()
             }
             Self::BothFormats => "remove spec.data if the items are in spec.encryptedData".to_owned(),
-            Self::NotASecret => "seal the Secret again; that writes spec.encryptedData".to_owned(),
+            Self::NotASecret | Self::WholeObject => "seal the Secret again; that writes spec.encryptedData".to_owned(),
         })
     }
 }
@@ -55,6 +60,7 @@ impl Advice for UnsealError {
 pub struct ItemFailures {
     messages: BTreeMap<String, Vec<String>>,
     diagnosis: Option<Diagnosis>,
+    template_hint: Option<String>,
 }
 
 impl ItemFailures {
@@ -66,7 +72,7 @@ impl ItemFailures {
 
     fn hint(&self) -> Option<String> {
         let base64 = || "items are base64 in one line, or in several without spaces (`|`, not `>-`)".to_owned();
-        Some(self.diagnosis.as_ref().map_or_else(base64, Diagnosis::hint))
+        Some(self.diagnosis.as_ref().map(Diagnosis::hint).or_else(|| self.template_hint.clone()).unwrap_or_else(base64))
     }
 }
 
@@ -89,22 +95,50 @@ impl fmt::Display for ItemFailures {
     }
 }
 
-/// Opens a SealedSecret where it is: namespace, name and scope come from its own metadata, never from the template.
+/// What to do with `spec.template.data`.
+pub enum Templates<'w> {
+    /// Renders it, with time, randomness and zones of this world. For who may have the whole Secret.
+    Render(&'w mut dyn World),
+    /// Opens the items and then says that the rest is missing: for checks, which must not run foreign templates.
+    Refuse,
+}
+
+/// Opens the items of a SealedSecret where it is, without running a template: namespace, name and scope come from its own
+/// metadata, never from the template.
 ///
 /// # Errors
-/// When an item does not open with any key, or the object uses what is not supported. No error carries plaintext.
+/// When an item does not open with any key, or there are templates. No error carries plaintext.
 pub fn unseal(sealed: &SealedSecret, keys: &Keyring, trial: &mut Trial) -> Result<OpenedSecret, UnsealError> {
-    unseal_as(sealed, &Target::of(&sealed.metadata), keys, trial)
+    unseal_as(sealed, &Target::of(&sealed.metadata), keys, trial, Templates::Refuse)
+}
+
+/// Opens a SealedSecret where it is and renders its templates: the whole Secret. May take seconds: not for an async thread.
+///
+/// # Errors
+/// When an item does not open or a template fails; all that does is named. No error carries plaintext.
+pub fn unseal_rendering(
+    sealed: &SealedSecret,
+    keys: &Keyring,
+    trial: &mut Trial,
+    world: &mut dyn World,
+) -> Result<OpenedSecret, UnsealError> {
+    unseal_as(sealed, &Target::of(&sealed.metadata), keys, trial, Templates::Render(world))
 }
 
 /// Opens a SealedSecret as if it were somewhere else. Only a holder of the keys can do that: it is for recovery and drills.
 ///
 /// # Errors
-/// As [`unseal`].
-pub fn unseal_as(sealed: &SealedSecret, target: &Target, keys: &Keyring, trial: &mut Trial) -> Result<OpenedSecret, UnsealError> {
+/// As [`unseal`] or [`unseal_rendering`].
+pub fn unseal_as(
+    sealed: &SealedSecret,
+    target: &Target,
+    keys: &Keyring,
+    trial: &mut Trial,
+    templates: Templates<'_>,
+) -> Result<OpenedSecret, UnsealError> {
     match &sealed.spec.data {
         Some(blob) => open_whole_object(sealed, blob, target, keys, trial),
-        None => open_items(sealed, target, keys, trial),
+        None => open_items(sealed, target, keys, trial, templates),
     }
 }
 
@@ -117,12 +151,13 @@ pub fn opens_as(sealed: &SealedSecret, target: &Target, keys: &Keyring, trial: &
     items.all(|text| base64::decode(text).is_ok_and(|blob| keys.open(&label, &blob, trial).is_some()))
 }
 
-fn open_items(sealed: &SealedSecret, target: &Target, keys: &Keyring, trial: &mut Trial) -> Result<OpenedSecret, UnsealError> {
-    if let Some(templates) =
-        sealed.spec.template.as_ref().and_then(|template| template.data.as_ref()).filter(|data| !data.is_empty())
-    {
-        return Err(UnsealError::TemplateData { keys: templates.keys().cloned().collect() });
-    }
+fn open_items(
+    sealed: &SealedSecret,
+    target: &Target,
+    keys: &Keyring,
+    trial: &mut Trial,
+    templates: Templates<'_>,
+) -> Result<OpenedSecret, UnsealError> {
     let label = target.label();
     let mut opened = BTreeMap::new();
     let mut messages: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -143,15 +178,32 @@ fn open_items(sealed: &SealedSecret, target: &Target, keys: &Keyring, trial: &mu
         };
         messages.entry(failure).or_default().push(key.clone());
     }
+    let mut template_hint = None;
+    match templates {
+        Templates::Render(world) => {
+            let rendered = render_all(sealed, &opened, world);
+            for (message, key) in rendered.failures {
+                messages.entry(message).or_default().push(key);
+            }
+            opened.extend(rendered.texts);
+            template_hint = rendered.hint;
+        }
+        Templates::Refuse => {
+            let keys: Vec<String> = self::templates(sealed).map(|(key, _)| key.clone()).collect();
+            if messages.is_empty() && !keys.is_empty() {
+                return Err(UnsealError::TemplateData { keys });
+            }
+        }
+    }
     if messages.is_empty() {
         return Ok(OpenedSecret::from_template(sealed, opened));
     }
     let diagnosis = undecryptable.map(|blob| diagnose(sealed, target, &blob, keys, trial));
-    Err(UnsealError::Items(Box::new(ItemFailures { messages, diagnosis })))
+    Err(UnsealError::Items(Box::new(ItemFailures { messages, diagnosis, template_hint })))
 }
 
 /// Opens the legacy format: one blob that holds a whole Secret. Its metadata stays, except for what identifies it.
-fn open_whole_object(
+pub(super) fn open_whole_object(
     sealed: &SealedSecret,
     text: &str,
     target: &Target,
@@ -162,7 +214,11 @@ fn open_whole_object(
         return Err(UnsealError::BothFormats);
     }
     let failed = |message: String, diagnosis| {
-        UnsealError::Items(Box::new(ItemFailures { messages: BTreeMap::from([(message, Vec::new())]), diagnosis }))
+        UnsealError::Items(Box::new(ItemFailures {
+            messages: BTreeMap::from([(message, Vec::new())]),
+            diagnosis,
+            template_hint: None,
+        }))
     };
     let blob = base64::decode(text).map_err(|error| failed(error.to_string(), None))?;
     let Some(plaintext) = keys.open(&target.label(), &blob, trial) else {

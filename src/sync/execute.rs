@@ -9,9 +9,8 @@ use serde_json::Value;
 
 use crate::advice::Advice;
 use crate::api::application::ResourceResult;
-use crate::cluster::{ClusterError, Discovery, KindInfo, LiveCache, Propagation, Writer};
+use crate::cluster::{ClusterError, Discovery, HealthScripts, KindInfo, LiveCache, Propagation, Writer};
 use crate::diff::redact;
-use crate::health;
 use crate::resource::annotations::HOOK_FINALIZER;
 use crate::resource::{Object, ResourceKey};
 use crate::sync::hooks::HookPhase;
@@ -38,6 +37,8 @@ pub struct Executor {
     pub discovery: Discovery,
     /// Live state of the destination; told of every answer.
     pub cache: LiveCache,
+    /// Health of what was written.
+    pub scripts: HealthScripts,
     /// What happens to dependents of pruned objects.
     pub propagation: Propagation,
     /// Ask only, change nothing.
@@ -111,7 +112,7 @@ impl Executor {
             self.apply(&kind, &target, before.as_deref(), way.force).await?
         };
         // A hook whose kind has no health is done at once; of a running one nothing is known before its controller acts.
-        let hook_phase = HookPhase::from_health(health::assess(&stored).map(|health| health.status));
+        let hook_phase = HookPhase::from_health(self.scripts.assess(&stored).map(|health| health.status));
         self.cache.observe(stored);
         Ok(Written { message, hook_phase })
     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use k8s_openapi::api::events::v1::Event;
+use k8s_openapi::api::rbac::v1::RoleBinding;
 use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams, PostParams};
 use kubectl_gitops::controller::sealedsecret::{self, SealingContext};
 use kubectl_gitops::resource::{Object, yaml};
@@ -16,7 +17,7 @@ use kubectl_gitops::sealing::{Certificate, Scope, SealedFor, SessionKey, Target,
 use serde_json::{Value, json};
 
 use crate::support::install::{SERVICE_ACCOUNT, install};
-use crate::support::{Cluster, TestNamespace, eventually, tools};
+use crate::support::{Cluster, Process, TestNamespace, eventually, tools};
 
 /// A plaintext that must show up in Secrets and nowhere else.
 pub const MARKER: &str = "marker-7c1f";
@@ -119,6 +120,12 @@ impl Bench {
         .await
     }
 
+    /// The Secret, once it is there.
+    async fn made(&self, name: &str) -> Secret {
+        let api = self.secrets();
+        eventually(&format!("Secret {name}"), SOON, || async { api.get(name).await.map_err(|error| error.to_string()) }).await
+    }
+
     async fn events(&self) -> Vec<(String, String)> {
         let api: Api<Event> = Api::namespaced(self.client.clone(), &self.namespace);
         let events = api.list(&ListParams::default()).await.unwrap().items;
@@ -153,7 +160,7 @@ fn controller(client: &kube::Client, namespace: &str) -> (Arc<SealingContext>, t
     (cx, tokio::spawn(async move { panic!("{}", sealedsecret::run(running).await.unwrap_err()) }))
 }
 
-fn secret(namespace: &str, name: &str, value: &str) -> Value {
+pub fn secret(namespace: &str, name: &str, value: &str) -> Value {
     json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": namespace}, "stringData": {"password": value}})
 }
 
@@ -174,7 +181,7 @@ fn kubeseal(args: &[&str], certificate: Option<&str>, input: &str) -> Output {
     output
 }
 
-fn kubeseal_secret(certificate: &str, secret: &Value, args: &[&str]) -> Value {
+pub fn kubeseal_secret(certificate: &str, secret: &Value, args: &[&str]) -> Value {
     serde_json::from_slice(&kubeseal(args, Some(certificate), &secret.to_string()).stdout).unwrap()
 }
 
@@ -251,7 +258,11 @@ async fn a_secret_sealed_for_another_name_says_what_to_change_and_heals() {
         bench.namespace.name()
     );
     assert!(condition["message"].as_str().unwrap().starts_with(&expected), "{condition}");
-    let (_, note) = bench.events().await.into_iter().find(|(reason, _)| reason == "ErrUnsealFailed").unwrap();
+    // The event comes after the status.
+    let (_, note) = eventually("the event", SOON, || async {
+        bench.events().await.into_iter().find(|(reason, _)| reason == "ErrUnsealFailed").ok_or("none")
+    })
+    .await;
     assert!(note.starts_with("Failed to unseal: no key could decrypt secret (password)"), "{note}");
     assert!(bench.secrets().get_opt("prod-db").await.unwrap().is_none());
 
@@ -295,6 +306,14 @@ async fn a_broken_key_is_skipped_and_the_others_work() {
     .await;
     bench.apply(&kubeseal_secret(&fixture("keys/test-only-old.crt"), &secret(&bench.namespace, "db", MARKER), &[])).await;
     bench.condition("db", "True", "").await;
+    eventually("an event about the broken key", SOON, || async {
+        let events = bench.events().await;
+        let about = |(reason, note): &(String, String)| {
+            reason == "BrokenSealingKey" && note.starts_with("tls.crt and tls.key do not belong together")
+        };
+        if events.iter().any(about) { Ok(()) } else { Err(format!("{events:?}")) }
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -445,6 +464,128 @@ async fn secrets_of_the_original_controller_are_taken_over_without_a_change() {
     bench.condition("last", "True", "").await;
     bench.counted((1, 1, 1), "the second start finds everything in order").await;
 }
+
+#[tokio::test]
+async fn secrets_made_from_templates_equal_those_of_the_original_controller() {
+    let mut bench = Bench::start().await;
+    bench.controller.abort();
+    let original = OriginalController::start(&bench).await;
+    let items = json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "db", "namespace": &*bench.namespace},
+        "stringData": {"password": MARKER, "user": "app", "port": "5432", "config": "{\"a\": [1, 2.5]}"},
+    });
+    let mut sealed = kubeseal_secret(&bench.certificate(), &items, &[]);
+    let templates =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/sealing-templates/templates.yaml"))
+            .unwrap();
+    sealed["spec"]["template"]["data"] = yaml::parse_one(&templates).unwrap();
+    let mut failing = kubeseal_secret(&bench.certificate(), &secret(&bench.namespace, "failing", MARKER), &[]);
+    failing["spec"]["template"]["data"] = json!({"bad": "a\n {{ .nope | b64enc }}", "worse": "{{ if }}"});
+    bench.apply(&sealed).await;
+    bench.apply(&failing).await;
+    let theirs = bench.made("db").await;
+    let their_verdict = bench.condition("failing", "False", "b64enc").await;
+    original.stop();
+    for name in ["db", "failing"] {
+        bench.sealed_secrets().delete(name, &DeleteParams::default()).await.unwrap();
+    }
+    // Garbage collection takes the Secret away with its owner, or has not come to it yet.
+    let _ = bench.secrets().delete("db", &DeleteParams::default()).await;
+    bench.restart().await;
+    bench.apply(&sealed).await;
+    bench.apply(&failing).await;
+    let ours = bench.made("db").await;
+    assert_eq!((&ours.data, &ours.type_), (&theirs.data, &theirs.type_));
+    assert!(ours.data.unwrap().len() > yaml::parse_one(&templates).unwrap().as_object().unwrap().len(), "inputs stay");
+    let our_verdict = bench.condition("failing", "False", "b64enc").await;
+    for line in their_verdict["message"].as_str().unwrap().lines() {
+        assert!(our_verdict["message"].as_str().unwrap().contains(line), "{their_verdict} but {our_verdict}");
+    }
+    bench.restart().await;
+    bench.condition("db", "True", "").await;
+    bench.apply(&kubeseal_secret(&bench.certificate(), &secret(&bench.namespace, "last", MARKER), &[])).await;
+    bench.condition("last", "True", "").await;
+    assert_eq!(bench.made("db").await.metadata.resource_version, ours.metadata.resource_version, "rendered once");
+}
+
+#[tokio::test]
+async fn an_edited_template_changes_the_secret_and_a_failing_one_leaves_it() {
+    let bench = Bench::start().await;
+    let mut sealed = kubeseal_secret(&bench.certificate(), &secret(&bench.namespace, "db", MARKER), &[]);
+    sealed["spec"]["template"]["data"] = json!({"token": "{{ randAlphaNum 20 }}", "url": "first {{ .password }}"});
+    bench.apply(&sealed).await;
+    let first = bench.value("db", "url", &format!("first {MARKER}")).await;
+    sealed["spec"]["template"]["data"]["url"] = "{{ fail .password }}".into();
+    bench.apply(&sealed).await;
+    let condition = bench.condition("db", "False", "error calling fail").await;
+    assert!(!condition.to_string().contains(MARKER), "{condition}");
+    assert!(!format!("{:?}", bench.events().await).contains(MARKER));
+    assert_eq!(bench.secrets().get("db").await.unwrap().data, first.data, "all or nothing");
+    sealed["spec"]["template"]["data"]["url"] = "second".into();
+    bench.apply(&sealed).await;
+    let second = bench.value("db", "url", "second").await;
+    assert_ne!(first.data.unwrap()["token"], second.data.unwrap()["token"], "a change renders all of it again");
+}
+
+/// The Sealed Secrets controller that we compare ourselves with, in one namespace. It takes its account from fixed paths only, so
+/// it runs where those can be mounted without touching the machine.
+struct OriginalController {
+    process: Process,
+    _folder: tempfile::TempDir,
+}
+
+impl OriginalController {
+    async fn start(bench: &Bench) -> Self {
+        let binding = json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": {"name": "original"},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
+            "subjects": [{"kind": "ServiceAccount", "name": SERVICE_ACCOUNT, "namespace": &*bench.namespace}],
+        });
+        let bindings: Api<RoleBinding> = Api::namespaced(bench.client.clone(), &bench.namespace);
+        bindings.create(&PostParams::default(), &serde_json::from_value(binding).unwrap()).await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let account = bench.cluster.kubeconfig_for_service_account(&bench.namespace, SERVICE_ACCOUNT).await;
+        let account = yaml::parse_one(&std::fs::read_to_string(account).unwrap()).unwrap();
+        std::fs::write(folder.path().join("token"), account["users"][0]["user"]["token"].as_str().unwrap()).unwrap();
+        std::fs::write(folder.path().join("ca.crt"), bench.cluster.authority()).unwrap();
+        let server = bench.cluster.server().parse::<http::Uri>().unwrap();
+        let mut command = Command::new("unshare");
+        command
+            .args(["--user", "--map-root-user", "--mount", "sh", "-euc", MOUNTED])
+            .env("ACCOUNT", folder.path())
+            .env("CONTROLLER", tools().sealed_secrets_controller())
+            .env("POD_NAMESPACE", &*bench.namespace)
+            .env("KUBERNETES_SERVICE_HOST", server.host().unwrap())
+            .env("KUBERNETES_SERVICE_PORT", server.port_u16().unwrap().to_string());
+        let log = folder.path().join("log");
+        Self { process: Process::spawn(command, &log), _folder: folder }
+    }
+
+    fn stop(mut self) {
+        self.process.kill_9();
+    }
+}
+
+impl Drop for OriginalController {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            #[expect(clippy::print_stderr, reason = "a failed test shows what the other side said")]
+            {
+                eprintln!("the original controller said:\n{}", self.process.log());
+            }
+        }
+    }
+}
+
+/// Puts the account where the original looks for it, in a mount namespace of its own.
+const MOUNTED: &str = r#"
+account=$(cat "$ACCOUNT/token"); authority=$(cat "$ACCOUNT/ca.crt")
+mount -t tmpfs tmpfs /run
+mkdir -p /run/secrets/kubernetes.io/serviceaccount
+printf '%s' "$account" > /run/secrets/kubernetes.io/serviceaccount/token
+printf '%s\n' "$authority" > /run/secrets/kubernetes.io/serviceaccount/ca.crt
+exec "$CONTROLLER" --all-namespaces=false --listen-addr 127.0.0.1:0 --listen-metrics-addr 127.0.0.1:0
+"#;
 
 #[tokio::test]
 async fn a_secret_without_owner_reference_is_kept_up_to_date_and_outlives_the_sealed_one() {

@@ -54,14 +54,17 @@ impl ControllerProcess {
         install(cluster, namespace).await;
         let kubeconfig = cluster.kubeconfig_for_service_account(namespace, SERVICE_ACCOUNT).await;
         let folder = TempDir::with_prefix("gitops-controller-").expect("a temporary folder can be made");
-        let address = format!("127.0.0.1:{}", free_port());
+        let wanted = extra_args.iter().find_map(|arg| arg.strip_prefix("--listen-address="));
+        let address = wanted.map_or_else(|| format!("127.0.0.1:{}", free_port()), str::to_owned);
         let mut args = vec![
             format!("--kubeconfig={}", kubeconfig.display()),
             format!("--control-namespace={namespace}"),
-            format!("--listen-address={address}"),
             format!("--cache-dir={}", folder.path().join("cache").display()),
         ];
         args.extend(extra_args.iter().map(|arg| (*arg).to_owned()));
+        if wanted.is_none() {
+            args.push(format!("--listen-address={address}"));
+        }
         let process = spawn(&program, &args, &folder);
         Self { process, program, args, address, folder, _turn: None }
     }

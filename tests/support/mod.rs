@@ -6,6 +6,8 @@
 //! git/         bare repositories over loopback HTTP, every request counted
 //! install      the shipped CRDs and rights, for a control namespace of the test's choice
 //! controller   our controller as a process under its own ServiceAccount
+//! original     the Sealed Secrets controller as a process, in what it takes for a pod
+//! service      a Service that leads the API server's proxy to one of these processes
 //! process      any child process that may not outlive its test
 //! ```
 //!
@@ -22,9 +24,11 @@ pub mod git;
 pub mod http;
 pub mod install;
 pub mod namespace;
+pub mod original;
 pub mod plane;
 pub mod ports;
 pub mod process;
+pub mod service;
 pub mod signal;
 pub mod tools;
 

@@ -14,7 +14,7 @@ use super::sealed;
 use crate::cli::output::{Output, Problem, Report, print_document};
 use crate::cli::{CommandResult, Context, Exit, Failure, duration};
 use crate::keys::inventory::{self, Inventory};
-use crate::keys::{KeySecret, generate, store};
+use crate::keys::{KeyPolicy, KeySecret, generate, store};
 use crate::sealing::{Certificate, KeyId, Keyring, SealingKey};
 use crate::ui::symbols::Symbols;
 use crate::ui::table::Table;
@@ -147,9 +147,12 @@ async fn store_new(
     cx: &Context,
 ) -> Result<Certificate, Failure> {
     stream::say("making a key of 4096 bits; that takes a moment");
-    let task = tokio::task::spawn_blocking(move || generate(now));
+    // The controller's own settings are not known here; a key of another size would work as well.
+    let policy = KeyPolicy::default();
+    let making = policy.clone();
+    let task = tokio::task::spawn_blocking(move || generate(&making, now));
     let key = task.await.map_err(|error| Failure::new("making the key was interrupted").with_cause(&error))??;
-    let stored = store::create_key(client, namespace, &key).await;
+    let stored = store::create_key(client, namespace, &key, &policy).await;
     let stored = stored.map_err(|error| cx.explain(&error, &format!("store the new sealing key in {namespace:?}")))?;
     let fingerprint = key.certificate.fingerprint.clone();
     cx.when_interrupted(Some(format!(

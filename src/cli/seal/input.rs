@@ -1,15 +1,12 @@
 //! What there is to seal.
 
-use std::io::{IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
-use zeroize::Zeroizing;
-
 use crate::cli::Failure;
+use crate::cli::secrets::files;
 use crate::resource::{Object, yaml};
 use crate::sealing::SecretManifest;
-use crate::ui::stream;
+use serde_json::Value;
 
 /// YAML or JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,39 +64,16 @@ pub fn read<'a>(files: impl Iterator<Item = &'a PathBuf>) -> Result<Input, Failu
     }
     let mut input = Input { secrets: Vec::new(), format: Format::Yaml, files: Vec::new() };
     for (index, file) in files.iter().enumerate() {
-        let text = read_one(file)?;
+        let text = files::read_text(file)?;
         if index == 0 && text.trim_start().starts_with('{') {
             input.format = Format::Json;
         }
-        input.secrets.extend(parse(&describe(file), &text)?);
+        input.secrets.extend(parse(&files::describe(file), &text)?);
         if file.as_os_str() != "-" {
             input.files.push(file.clone());
         }
     }
     Ok(input)
-}
-
-fn describe(file: &Path) -> String {
-    if file.as_os_str() == "-" { "stdin".to_owned() } else { file.display().to_string() }
-}
-
-fn read_one(file: &Path) -> Result<Zeroizing<String>, Failure> {
-    let mut bytes = Zeroizing::new(Vec::new());
-    let name = describe(file);
-    let outcome = if file.as_os_str() == "-" {
-        if std::io::stdin().is_terminal() {
-            stream::say("reading a Secret from the terminal; end with Ctrl-D");
-        }
-        std::io::stdin().lock().read_to_end(&mut bytes).map(drop)
-    } else {
-        std::fs::read(file).map(|content| *bytes = content)
-    };
-    outcome.map_err(|error| Failure::new(format!("cannot read {name}")).with_cause(&error))?;
-    let text = std::str::from_utf8(&bytes).map_err(|_| {
-        Failure::new(format!("{name} is not UTF-8"))
-            .with_hint("PowerShell writes UTF-16 with `>`; use `| Out-File -Encoding utf8`, or a pipe")
-    })?;
-    Ok(Zeroizing::new(text.to_owned()))
 }
 
 /// The Secrets of one text. A document that is something else is an error: it would be missing in the output without a word.
@@ -108,7 +82,8 @@ fn parse(file: &str, text: &str) -> Result<Vec<SecretManifest>, Failure> {
         return Err(Failure::new(format!("{file} is empty"))
             .with_hint("kubectl create secret generic NAME --from-literal=KEY=VALUE --dry-run=client -o yaml"));
     }
-    let documents = yaml::parse_stream(text).map_err(|error| Failure::new(format!("{file}: {error}")))?;
+    let documents =
+        yaml::parse_stream(text).map_err(|error| Failure::new(format!("{file}:{}: {}", error.line, error.problem)))?;
     let mut secrets = Vec::new();
     for document in documents {
         take(&format!("{file}:{}", document.line), document.value, &mut secrets)?;
@@ -116,7 +91,7 @@ fn parse(file: &str, text: &str) -> Result<Vec<SecretManifest>, Failure> {
     if secrets.is_empty() { Err(Failure::new(format!("there is no Secret in {file}"))) } else { Ok(secrets) }
 }
 
-fn take(place: &str, mut value: Value, secrets: &mut Vec<SecretManifest>) -> Result<(), Failure> {
+pub fn take(place: &str, mut value: Value, secrets: &mut Vec<SecretManifest>) -> Result<(), Failure> {
     let kind = value.get("kind").and_then(Value::as_str).unwrap_or_default().to_owned();
     if matches!(kind.as_str(), "List" | "SecretList")
         && let Some(Value::Array(items)) = value.get_mut("items")
@@ -174,8 +149,8 @@ mod tests {
         assert_eq!(refused("kind: Secret\n---\nkind: ConfigMap\nmetadata: {name: x}\n"), "f:3: ConfigMap \"x\" is not a Secret");
         assert_eq!(refused("kind: SealedSecret\nmetadata: {name: x}\n"), "f:1: SealedSecret \"x\" is sealed already");
         assert_eq!(refused("metadata: {name: x}\n"), "f:1 has no kind");
-        assert!(refused("kind: Secret\nstringData: {a: [marker\n").starts_with("f: line "));
-        assert!(refused(r#"{"kind": "Secret"} {"kind""#).starts_with("f: line "), "cut off, so kubeseal would hang");
+        assert!(refused("kind: Secret\nstringData: {a: [marker\n").starts_with("f:"));
+        assert!(refused(r#"{"kind": "Secret"} {"kind""#).starts_with("f:"), "cut off, so kubeseal would hang");
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! Where the sealed objects go: all of them, or none.
 
-use std::io::Write as _;
 use std::path::Path;
 
 use super::input::Format;
 use crate::cli::Failure;
+use crate::cli::secrets::files::{self, Mode};
 use crate::resource::{Object, yaml};
 use crate::ui::stream;
 
@@ -25,31 +25,7 @@ pub fn put(file: Option<&Path>, text: &str) -> Result<(), Failure> {
         stream::out(text);
         return Ok(());
     };
-    replace(path, text).map_err(|error| Failure::new(format!("cannot write {}", path.display())).with_cause(&error))?;
+    files::replace(path, text.as_bytes(), Mode::Public)?;
     stream::say(&format!("wrote {}", path.display()));
-    Ok(())
-}
-
-fn replace(path: &Path, text: &str) -> std::io::Result<()> {
-    // A link stays a link: what it points to is replaced.
-    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::Builder::new().prefix(".sealing-").tempfile_in(folder)?;
-    file.write_all(text.as_bytes())?;
-    keep_mode(&path, file.as_file())?;
-    file.persist(&path)?;
-    Ok(())
-}
-
-/// Sealed objects are public: a new file gets the usual mode instead of a temporary file's, an old one keeps its own.
-#[cfg(unix)]
-fn keep_mode(path: &Path, file: &std::fs::File) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    let mode = std::fs::metadata(path).map_or(0o644, |metadata| metadata.permissions().mode() & 0o777);
-    file.set_permissions(std::fs::Permissions::from_mode(mode))
-}
-
-#[cfg(not(unix))]
-fn keep_mode(_: &Path, _: &std::fs::File) -> std::io::Result<()> {
     Ok(())
 }

@@ -12,11 +12,13 @@ use kube::Client;
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind};
 use kube::core::PartialObjectMeta;
 use kube::runtime::events::{Recorder, Reporter};
-use kube::runtime::reflector::ObjectRef;
-use tokio::sync::watch;
+use kube::runtime::reflector::{ObjectRef, Store};
+use tokio::sync::{Notify, Semaphore, watch};
 
 use super::backlog::Backlog;
 use super::foreign::ForeignSecrets;
+use super::metrics::SealingMetrics;
+use super::options::SealingOptions;
 use super::secrets::{Place, SecretIndex};
 use crate::sealing::Keyring;
 
@@ -29,7 +31,9 @@ const LONGEST_WAIT: Duration = Duration::from_secs(300);
 pub struct SealingContext {
     pub(super) client: Client,
     pub(super) control_namespace: String,
-    namespace: Option<String>,
+    pub(super) options: SealingOptions,
+    /// Somebody wants a new key.
+    pub(super) key_asked_for: Notify,
     pub(super) keys: watch::Sender<Arc<Keyring>>,
     pub(super) secrets: SecretIndex,
     pub(super) backlog: Backlog,
@@ -38,7 +42,11 @@ pub struct SealingContext {
     pub(super) events: Recorder,
     /// Keys are loaded, and the certificate is published.
     pub(super) keys_ready: watch::Sender<bool>,
+    /// One turn: requests of others never take more than one processor from the reconciles.
+    pub(super) requests: Arc<Semaphore>,
     counters: Counters,
+    metrics: SealingMetrics,
+    objects: OnceLock<Store<DynamicObject>>,
     attempts: Mutex<BTreeMap<String, u32>>,
 }
 
@@ -70,14 +78,18 @@ impl SealingContext {
             events: Recorder::new(client.clone(), reporter),
             client,
             control_namespace,
-            namespace: None,
+            options: SealingOptions::default(),
+            key_asked_for: Notify::new(),
             keys: watch::Sender::new(Arc::default()),
             secrets: SecretIndex::default(),
             backlog: Backlog::default(),
             foreign: ForeignSecrets::default(),
             changes: OnceLock::new(),
             keys_ready: watch::Sender::new(false),
+            requests: Arc::new(Semaphore::new(1)),
             counters: Counters::default(),
+            metrics: SealingMetrics::default(),
+            objects: OnceLock::new(),
             attempts: Mutex::default(),
         }
     }
@@ -85,14 +97,35 @@ impl SealingContext {
     /// Limits opening to one namespace, for installations without rights in the others.
     #[must_use]
     pub fn only_in(mut self, namespace: impl Into<String>) -> Self {
-        self.namespace = Some(namespace.into());
+        self.options.namespace = Some(namespace.into());
+        self.options.other_key_namespaces.clear();
         self
+    }
+
+    /// Sets everything that an installation may choose.
+    #[must_use]
+    pub fn with_options(mut self, options: SealingOptions) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// Where keys are looked for, the control namespace first.
+    pub(super) fn key_namespaces(&self) -> Vec<String> {
+        let mut all = vec![self.control_namespace.clone()];
+        let others = self.options.other_key_namespaces.iter().filter(|other| **other != self.control_namespace);
+        all.extend(others.cloned());
+        all
+    }
+
+    /// Makes a new key as soon as possible.
+    pub fn ask_for_key(&self) {
+        self.key_asked_for.notify_one();
     }
 
     /// SealedSecrets of the namespaces that we look after.
     pub(super) fn sealed_secrets(&self) -> Api<DynamicObject> {
         let resource = sealed_secret_resource();
-        match &self.namespace {
+        match &self.options.namespace {
             Some(namespace) => Api::namespaced_with(self.client.clone(), namespace, &resource),
             None => Api::all_with(self.client.clone(), &resource),
         }
@@ -100,7 +133,7 @@ impl SealingContext {
 
     /// Metadata of the Secrets of the namespaces that we look after.
     pub(super) fn secret_metadata(&self) -> Api<PartialObjectMeta<Secret>> {
-        match &self.namespace {
+        match &self.options.namespace {
             Some(namespace) => Api::namespaced(self.client.clone(), namespace),
             None => Api::all(self.client.clone()),
         }
@@ -110,6 +143,12 @@ impl SealingContext {
     #[must_use]
     pub fn certificate(&self) -> Option<String> {
         self.keys.borrow().active().map(|key| key.certificate().pem.clone())
+    }
+
+    /// Takes keys from elsewhere than a cluster.
+    #[cfg(test)]
+    pub(in crate::controller) fn use_keyring(&self, keys: Keyring) {
+        self.keys.send_replace(Arc::new(keys));
     }
 
     /// Whether keys and opened Secrets are known and the certificate is published.
@@ -122,6 +161,25 @@ impl SealingContext {
     #[must_use]
     pub const fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// The numbers under Sealed Secrets' names.
+    #[must_use]
+    pub const fn metrics(&self) -> &SealingMetrics {
+        &self.metrics
+    }
+
+    /// Brings the numbers about conditions up to date: to be called when somebody is going to read them.
+    pub fn show_conditions(&self) {
+        if let Some(objects) = self.objects.get() {
+            let objects = objects.state();
+            self.metrics.show_conditions(objects.iter().map(Arc::as_ref));
+        }
+    }
+
+    /// Where the conditions are read from.
+    pub(super) fn show_conditions_of(&self, objects: Store<DynamicObject>) {
+        let _ = self.objects.set(objects);
     }
 
     pub(super) async fn wait_until_known(&self) {

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::SealingContext;
 use super::context::{Counters, sealed_secret_resource};
+use super::metrics::FailedStep;
 use super::secrets::{FIELD_MANAGER, Place, SecretFacts, place_of};
 use super::status::{self, Verdict};
 use crate::advice::one_line;
@@ -17,8 +18,9 @@ use crate::api::SealedSecret;
 use crate::resource::Object;
 use crate::sealing::{
     HEAL, KeyId, OpenedSecret, Ownership, SecretManifest, Source, Trial, UNSEALED_WITH, UnsealError, Write, managed_by_us,
-    ownership, plan_write, skips_owner_reference, unseal,
+    ownership, plan_write, skips_owner_reference, unseal_rendering,
 };
+use crate::world::ThisMachine;
 
 /// Longest message of an Event that the API server takes.
 const LONGEST_NOTE: usize = 1024;
@@ -41,6 +43,14 @@ enum Obstacle {
 impl Obstacle {
     const fn is_retried(&self) -> bool {
         matches!(self, Self::NotManaged { .. } | Self::Api(_) | Self::Cancelled)
+    }
+
+    const fn failed_step(&self) -> FailedStep {
+        match self {
+            Self::Unreadable(_) | Self::Unseal(_) => FailedStep::Unseal,
+            Self::NotManaged { .. } => FailedStep::Unmanaged,
+            Self::Api(_) | Self::Cancelled => FailedStep::Update,
+        }
     }
 
     /// Reason and text of the condition.
@@ -106,11 +116,15 @@ pub(super) async fn reconcile(object: Arc<DynamicObject>, cx: Arc<SealingContext
         _ => cx.foreign.forget(&place),
     }
     let verdict = outcome.as_ref().map_or_else(Obstacle::verdict, |_| Verdict::synced());
+    if let Err(obstacle) = &outcome {
+        cx.metrics().count_error(obstacle.failed_step(), &place.0);
+    }
     let status_written = status::write(&cx, &object, &verdict).await;
     if matches!(status_written, Ok(true)) || matches!(outcome, Ok(Done::Wrote)) {
         publish(&cx, &object, &place, outcome.as_ref().err()).await;
     }
     if let Err(error) = &status_written {
+        cx.metrics().count_error(FailedStep::Status, &place.0);
         tracing::warn!(sealed_secret = key, %error, "cannot write the status, trying again");
     }
     cx.backlog.finished(&place);
@@ -138,8 +152,11 @@ async fn open(object: &DynamicObject, place: &Place, key: &str, cx: &SealingCont
     let source = Source::of(&sealed);
     let facts = cx.secrets.get(place);
     let is_in_order = facts.as_ref().is_some_and(|facts| is_in_order(facts, &sealed, &source));
-    if is_in_order || is_left_alone(object, facts.as_ref(), &source) {
+    if is_in_order || is_left_alone(object, facts.as_ref(), &source, cx.options.heal) {
         return Ok(Done::Already);
+    }
+    if sealed.spec.data.is_some() && !cx.options.accept_whole_objects {
+        return Err(Obstacle::Unseal(UnsealError::WholeObject));
     }
     // A Secret without our label is rarely there: it is created unseen, which saves a request for every new object.
     let is_guess = facts.is_none() && !cx.has_failed(key);
@@ -187,17 +204,18 @@ fn is_in_order(facts: &SecretFacts, sealed: &SealedSecret, source: &Source) -> b
     let owned = facts.is_controlled_by(uid)
         || facts.is_patched()
         || managed_by_us(facts.unsealed_from.as_deref(), uid) && skips_owner_reference(sealed);
-    facts.unsealed_from.as_deref() == Some(source.as_str()) && owned && facts.is_untouched(sealed.spec.encrypted_data.keys())
+    facts.unsealed_from.as_deref() == Some(source.as_str()) && owned && facts.is_untouched(sealed.spec.item_keys())
 }
 
-/// Whether the SealedSecret asks for its Secret to be left as people make it, and has opened once as it is now.
-fn is_left_alone(object: &DynamicObject, facts: Option<&SecretFacts>, source: &Source) -> bool {
+/// Whether the SealedSecret, or the installation, asks for its Secret to be left as people make it, and has opened once as it is now.
+fn is_left_alone(object: &DynamicObject, facts: Option<&SecretFacts>, source: &Source, heals: bool) -> bool {
     let annotations = object.metadata.annotations.as_ref();
     let asks = annotations.and_then(|all| all.get(HEAL)).is_some_and(|value| value == "false");
-    asks && match facts {
-        Some(facts) => facts.unsealed_from.as_deref() == Some(source.as_str()),
-        None => status::is_synced(object),
-    }
+    (asks || !heals)
+        && match facts {
+            Some(facts) => facts.unsealed_from.as_deref() == Some(source.as_str()),
+            None => status::is_synced(object),
+        }
 }
 
 /// Opens on a thread that may block: a private RSA operation takes milliseconds, and there is one for every item.
@@ -210,7 +228,7 @@ async fn decrypt(
     let (sealed, keys) = (Arc::clone(sealed), cx.keys.borrow().clone());
     let mut trial = Trial { last, sealed_by: last_edit(object), operations: 0 };
     let task = tokio::task::spawn_blocking(move || {
-        let opened = unseal(&sealed, &keys, &mut trial);
+        let opened = unseal_rendering(&sealed, &keys, &mut trial, &mut ThisMachine);
         (opened, trial)
     });
     let (opened, trial) = task.await.map_err(|_| Obstacle::Cancelled)?;

@@ -73,6 +73,9 @@ pub(super) fn next_status(present: Option<&Value>, generation: Option<i64>, verd
 /// # Errors
 /// When the API server refuses or cannot be reached.
 pub(super) async fn write(cx: &SealingContext, object: &DynamicObject, verdict: &Verdict) -> Result<bool, kube::Error> {
+    if !cx.options.update_status {
+        return Ok(false);
+    }
     let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
     let name = object.metadata.name.as_deref().unwrap_or_default();
     let api: Api<DynamicObject> = Api::namespaced_with(cx.client.clone(), namespace, &sealed_secret_resource());

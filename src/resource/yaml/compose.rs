@@ -219,7 +219,7 @@ fn merge(map: &mut Map<String, Value>, source: Value) -> Result<(), &'static str
     Ok(())
 }
 
-fn tag_of(tag: Option<&Tag>, plain: bool) -> ScalarTag {
+pub(super) fn tag_of(tag: Option<&Tag>, plain: bool) -> ScalarTag {
     let Some(tag) = tag else {
         return if plain { ScalarTag::Implicit } else { ScalarTag::Str };
     };

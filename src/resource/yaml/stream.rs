@@ -3,6 +3,8 @@
 //! - A line that starts with `---` ends a document; whatever else stands on that line is dropped.
 //! - A stream that starts with `{` is JSON, one or several objects in a row.
 
+use std::ops::Range;
+
 use serde_json::Value;
 
 use super::{MAX_INPUT_BYTES, YamlError, compose};
@@ -14,6 +16,9 @@ pub struct Document {
     pub value: Value,
     /// Line of the stream on which the document begins, from 1.
     pub line: usize,
+    /// Bytes of the stream that hold the document, for [`super::edit`]. Where a format has one document only, the rest may be
+    /// missing.
+    pub span: Range<usize>,
 }
 
 impl std::fmt::Debug for Document {
@@ -27,6 +32,8 @@ impl std::fmt::Debug for Document {
 pub struct Documents<'a> {
     rest: Rest<'a>,
     line: usize,
+    /// Length of the whole stream, its byte order mark included.
+    length: usize,
 }
 
 #[derive(Debug)]
@@ -42,9 +49,10 @@ enum Rest<'a> {
 /// The input is longer than [`MAX_INPUT_BYTES`].
 pub fn documents(text: &str) -> Result<Documents<'_>, YamlError> {
     check_size(text)?;
+    let length = text.len();
     let text = without_bom(text);
     let rest = if text.trim_start().starts_with('{') { Rest::Json(text) } else { Rest::Yaml(text) };
-    Ok(Documents { rest, line: 1 })
+    Ok(Documents { rest, line: 1, length })
 }
 
 pub(super) fn check_size(text: &str) -> Result<(), YamlError> {
@@ -90,7 +98,13 @@ impl<'a> Documents<'a> {
                 &text[..=end]
             }
         };
-        Ok(Document { value: compose::first_document(document, line)?, line })
+        Ok(Document { value: compose::first_document(document, line)?, line, span: self.span(text, document.len()) })
+    }
+
+    /// The first `length` bytes of what is left, as a range of the whole stream.
+    const fn span(&self, rest: &str, length: usize) -> Range<usize> {
+        let start = self.length - rest.len();
+        start..start + length
     }
 
     fn next_json(&mut self, text: &'a str) -> Option<Result<Document, YamlError>> {
@@ -110,7 +124,8 @@ impl<'a> Documents<'a> {
             Ok(value) => {
                 self.rest = Rest::Json(&start[used..]);
                 self.line = line + lines_in(&start[..used]);
-                Ok(Document { value, line })
+                let span = self.span(start, used);
+                Ok(Document { value, line, span })
             }
             Err(error) => Err(YamlError::new(line + error.line().saturating_sub(1), json_problem(&error))),
         })

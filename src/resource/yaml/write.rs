@@ -22,7 +22,7 @@ pub fn to_yaml(value: &Value) -> String {
 }
 
 /// Writes the entries of a map; with `continues` the first one goes on the current line (after `- `).
-fn write_map(text: &mut String, map: &Map<String, Value>, indent: usize, continues: bool) {
+pub(super) fn write_map(text: &mut String, map: &Map<String, Value>, indent: usize, continues: bool) {
     for (position, (key, value)) in map.iter().enumerate() {
         if position > 0 || !continues {
             pad(text, indent);
@@ -76,7 +76,7 @@ fn write_list(text: &mut String, items: &[Value], indent: usize, continues: bool
     }
 }
 
-fn write_inline(text: &mut String, value: &Value, indent: usize) {
+pub(super) fn write_inline(text: &mut String, value: &Value, indent: usize) {
     match value {
         Value::Null => text.push_str("null"),
         Value::Bool(value) => text.push_str(if *value { "true" } else { "false" }),
@@ -92,7 +92,7 @@ fn write_inline(text: &mut String, value: &Value, indent: usize) {
 
 /// The header of a literal block, if the string can be one: several lines, all printable, none ending in a space, and the
 /// first one not indented (an indented one would need an explicit indentation).
-fn literal_header(string: &str) -> Option<&'static str> {
+pub(super) fn literal_header(string: &str) -> Option<&'static str> {
     let printable =
         |c: char| c == '\n' || (!c.is_control() && !matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}'));
     let body = string.trim_end_matches('\n');
@@ -124,7 +124,7 @@ fn write_literal(text: &mut String, string: &str, header: &str, indent: usize) {
     }
 }
 
-fn flow_scalar(string: &str) -> String {
+pub(super) fn flow_scalar(string: &str) -> String {
     if is_safe_plain(string) { string.to_owned() } else { quoted(string) }
 }
 
@@ -183,7 +183,7 @@ fn looks_like_number_or_time(string: &str) -> bool {
 }
 
 /// A double-quoted scalar: JSON's escapes are a subset of YAML's.
-fn quoted(string: &str) -> String {
+pub(super) fn quoted(string: &str) -> String {
     let mut text = Value::from(string).to_string();
     // JSON leaves these bare; YAML counts some as line breaks and refuses the others.
     for special in

@@ -1,0 +1,188 @@
+//! The life of sealing keys in a real cluster: made once, renewed, taken over, backed up.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{Api, ListParams, PostParams};
+use kubectl_gitops::controller::sealedsecret::{self, SealingContext, SealingOptions};
+use kubectl_gitops::keys::{KeyPolicy, backup, stored_backup};
+use serde_json::Value;
+
+use crate::sealing::{MARKER, SOON, key_secret, kubeseal_secret, secret};
+use crate::support::install::{SERVICE_ACCOUNT, install};
+use crate::support::{Cluster, TestNamespace, eventually};
+
+const KEYS: &str = "sealedsecrets.bitnami.com/sealed-secrets-key=active";
+
+/// A namespace with the rights of a controller, and as many controllers as a test wants.
+struct World {
+    cluster: Cluster,
+    namespace: TestNamespace,
+    admin: kube::Client,
+    account: kube::Client,
+}
+
+struct Controller {
+    cx: Arc<SealingContext>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for Controller {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl World {
+    async fn start() -> Self {
+        let cluster = Cluster::shared().await;
+        let namespace = cluster.namespace("keys").await;
+        install(&cluster, &namespace).await;
+        let admin = cluster.admin().await;
+        let account = cluster.client(&cluster.kubeconfig_for_service_account(&namespace, SERVICE_ACCOUNT).await).await;
+        Self { cluster, namespace, admin, account }
+    }
+
+    /// Options that touch nothing of the tests beside this one, with keys that are made quickly.
+    fn options(&self, identity: &str) -> SealingOptions {
+        SealingOptions {
+            namespace: Some(self.namespace.name().to_owned()),
+            other_key_namespaces: Vec::new(),
+            identity: identity.to_owned(),
+            key_policy: KeyPolicy { bits: 2048, ..KeyPolicy::default() },
+            ..SealingOptions::default()
+        }
+    }
+
+    fn controller(&self, options: SealingOptions) -> Controller {
+        let cx = Arc::new(SealingContext::new(self.account.clone(), self.namespace.name().to_owned()).with_options(options));
+        let running = Arc::clone(&cx);
+        Controller { cx, task: tokio::spawn(async move { panic!("{}", sealedsecret::run(running).await.unwrap_err()) }) }
+    }
+
+    async fn add_key(&self, namespace: &str, key: Value) {
+        let secrets: Api<Secret> = Api::namespaced(self.admin.clone(), namespace);
+        secrets.create(&PostParams::default(), &serde_json::from_value(key).unwrap()).await.unwrap();
+    }
+
+    async fn keys(&self, namespace: &str) -> Vec<Secret> {
+        let secrets: Api<Secret> = Api::namespaced(self.admin.clone(), namespace);
+        secrets.list(&ListParams::default().labels(KEYS)).await.unwrap().items
+    }
+
+    async fn apply(&self, sealed: &Value) {
+        let kind = kube::core::GroupVersionKind::gvk("bitnami.com", "v1alpha1", "SealedSecret");
+        let resource = kube::api::ApiResource::from_gvk_with_plural(&kind, "sealedsecrets");
+        let api: Api<kube::api::DynamicObject> = Api::namespaced_with(self.admin.clone(), &self.namespace, &resource);
+        let name = sealed["metadata"]["name"].as_str().unwrap();
+        api.patch(name, &kube::api::PatchParams::apply("test").force(), &kube::api::Patch::Apply(sealed)).await.unwrap();
+    }
+
+    async fn opened(&self, name: &str) {
+        let secrets: Api<Secret> = Api::namespaced(self.admin.clone(), &self.namespace);
+        eventually(&format!("Secret {name}"), SOON, || async {
+            let secret = secrets.get(name).await.map_err(|error| error.to_string())?;
+            let value = secret.data.as_ref().and_then(|data| data.get("password")).map(|value| value.0.clone());
+            if value.as_deref() == Some(MARKER.as_bytes()) { Ok(()) } else { Err(format!("{value:?}")) }
+        })
+        .await;
+    }
+}
+
+impl Controller {
+    async fn ready(&self) -> String {
+        eventually("the controller to be ready", SOON, || async { if self.cx.is_ready() { Ok(()) } else { Err("it is not") } })
+            .await;
+        self.cx.certificate().unwrap()
+    }
+
+    /// Waits until another certificate is served than `before`.
+    async fn renewed(&self, before: &str) -> String {
+        eventually("another certificate", SOON, || async {
+            self.cx.certificate().filter(|certificate| certificate != before).ok_or("it is still the old one")
+        })
+        .await
+    }
+}
+
+#[tokio::test]
+async fn two_controllers_that_start_at_once_make_one_key() {
+    let world = World::start().await;
+    let (first, second) = (world.controller(world.options("a")), world.controller(world.options("b")));
+    let certificates = (first.ready().await, second.ready().await);
+    assert_eq!(certificates.0, certificates.1);
+    assert_eq!(world.keys(&world.namespace).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_key_is_renewed_once_and_the_old_one_keeps_opening() {
+    let world = World::start().await;
+    world.add_key(&world.namespace, key_secret(&world.namespace, "old")).await;
+    let mut options = world.options("a");
+    // The test key is from long before.
+    options.key_policy.renew_after = Some(Duration::from_secs(3600));
+    options.key_policy.prefix = "team-keys".into();
+    options.key_policy.labels = [("team".to_owned(), "a".to_owned())].into();
+    let before = key_secret("", "old")["stringData"]["tls.crt"].as_str().unwrap().to_owned();
+    let controller = world.controller(options.clone());
+    controller.ready().await;
+    let certificate = controller.renewed(&before).await;
+    let keys = world.keys(&world.namespace).await;
+    let made: Vec<_> = keys.iter().filter(|key| key.metadata.name.as_deref().unwrap().starts_with("team-keys")).collect();
+    assert_eq!((keys.len(), made.len()), (2, 1));
+    assert_eq!(made[0].metadata.labels.as_ref().unwrap()["team"], "a");
+    for (name, certificate) in [("by-old", &before), ("by-new", &certificate)] {
+        world.apply(&kubeseal_secret(certificate, &secret(&world.namespace, name, MARKER), &[])).await;
+        world.opened(name).await;
+    }
+    drop(controller);
+    let again = world.controller(options);
+    assert_eq!(again.ready().await, certificate);
+    again.cx.ask_for_key();
+    again.renewed(&certificate).await;
+    assert_eq!(world.keys(&world.namespace).await.len(), 3, "a restart makes none, and asking makes one");
+}
+
+#[tokio::test]
+async fn keys_of_sealed_secrets_are_used_where_they_are() {
+    let world = World::start().await;
+    let theirs = world.cluster.namespace("theirs").await;
+    world.add_key(&theirs, key_secret(&theirs, "new")).await;
+    let mut options = world.options("a");
+    options.key_policy.renew_after = None;
+    options.other_key_namespaces = vec![theirs.name().to_owned(), "no-such-namespace".to_owned()];
+    let controller = world.controller(options);
+    let certificate = controller.ready().await;
+    assert_eq!(certificate.trim(), key_secret("", "new")["stringData"]["tls.crt"].as_str().unwrap().trim());
+    assert!(world.keys(&world.namespace).await.is_empty(), "there is a key already");
+    world.apply(&kubeseal_secret(&certificate, &secret(&world.namespace, "db", MARKER), &[])).await;
+    world.opened("db").await;
+    controller.cx.ask_for_key();
+    controller.renewed(&certificate).await;
+    assert_eq!(world.keys(&theirs).await.len(), 2, "a new key goes where Sealed Secrets finds it");
+    assert!(world.keys(&world.namespace).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_backup_for_the_configured_recipients_is_kept_in_the_cluster() {
+    let world = World::start().await;
+    world.add_key(&world.namespace, key_secret(&world.namespace, "new")).await;
+    let identity = age::x25519::Identity::generate();
+    let mut options = world.options("a");
+    options.key_policy.renew_after = None;
+    options.backup_recipients = vec![identity.to_public().to_string()];
+    let controller = world.controller(options);
+    let certificate = controller.ready().await;
+    controller.cx.ask_for_key();
+    controller.renewed(&certificate).await;
+    eventually("a backup of both keys", SOON, || async {
+        let file = stored_backup::read(&world.admin, &world.namespace).await.map_err(|error| error.to_string())?;
+        let file = file.ok_or("there is no backup")?;
+        let text = age::secrecy::ExposeSecret::expose_secret(&identity.to_string()).to_owned();
+        let list = backup::decrypt(&file, backup::Unlock::Identities(text.into())).map_err(|error| error.to_string())?;
+        let keys = backup::from_list(&list).map_err(|error| error.to_string())?;
+        if keys.len() == 2 { Ok(()) } else { Err(format!("{} keys", keys.len())) }
+    })
+    .await;
+}
