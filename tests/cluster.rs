@@ -26,8 +26,12 @@ mod hooks;
 mod install;
 #[path = "cluster/keys.rs"]
 mod keys;
+#[path = "cluster/keys_cli.rs"]
+mod keys_cli;
 #[path = "cluster/kubeseal.rs"]
 mod kubeseal;
+#[path = "cluster/runbooks.rs"]
+mod runbooks;
 #[path = "cluster/sealing.rs"]
 mod sealing;
 #[path = "cluster/sealing_cli.rs"]

@@ -83,7 +83,7 @@ impl Advice for ShareError {
             Self::NotAShare => "shares are made by `kubectl gitops keys backup --shares 3/5`",
             Self::OtherVersion { .. } => "use a newer kubectl gitops",
             Self::Damaged => "copy it again from where it is kept, or ask for another share",
-            Self::TooFew { .. } => "--share FILE for each of them; the same share twice counts once",
+            Self::TooFew { .. } => "give the file of each of them; the same share twice counts once",
             Self::Mixed => "a share's `recipient:` line says to which backup it belongs",
             Self::Inconsistent => "one of them was not made together with the others; try without it",
         };

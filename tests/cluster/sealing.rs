@@ -39,7 +39,7 @@ impl Bench {
         Self::start_with(|namespace| vec![key_secret(namespace, "new")]).await
     }
 
-    async fn start_with(keys: impl Fn(&str) -> Vec<Value>) -> Self {
+    pub async fn start_with(keys: impl Fn(&str) -> Vec<Value>) -> Self {
         let cluster = Cluster::shared().await;
         let namespace = cluster.namespace("sealing").await;
         install(&cluster, &namespace).await;

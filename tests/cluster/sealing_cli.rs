@@ -15,13 +15,13 @@ use serde_json::{Value, json};
 use crate::sealing::{Bench, MARKER, SOON};
 use crate::support::{eventually, tools};
 
-const IDENTITY: &str = "tests/fixtures/keys/test-only-identity.txt";
+pub const IDENTITY: &str = "tests/fixtures/keys/test-only-identity.txt";
 
 /// What a command printed and how it ended.
-struct Answer {
-    stdout: String,
-    stderr: String,
-    exit: Option<i32>,
+pub struct Answer {
+    pub stdout: String,
+    pub stderr: String,
+    pub exit: Option<i32>,
 }
 
 impl Answer {
@@ -33,14 +33,14 @@ impl Answer {
         answer
     }
 
-    fn done(self) -> Self {
+    pub fn done(self) -> Self {
         assert_eq!(self.exit, Some(0), "{}{}", self.stdout, self.stderr);
         self
     }
 }
 
 /// Runs the program as a user with this kubeconfig; the controller's namespace is the test's.
-fn gitops(kubeconfig: &Path, namespace: &str, args: &[&str], stdin: &str) -> Answer {
+pub fn gitops(kubeconfig: &Path, namespace: &str, args: &[&str], stdin: &str) -> Answer {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kubectl-gitops"));
     command
         .env_clear()
@@ -54,12 +54,12 @@ fn gitops(kubeconfig: &Path, namespace: &str, args: &[&str], stdin: &str) -> Ans
     Answer::of(child.wait_with_output().unwrap())
 }
 
-fn recipient() -> String {
+pub fn recipient() -> String {
     let identity = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(IDENTITY)).unwrap();
     identity.lines().find_map(|line| line.strip_prefix("# public key: ")).unwrap().to_owned()
 }
 
-fn secret(name: &str) -> String {
+pub fn secret(name: &str) -> String {
     format!("apiVersion: v1\nkind: Secret\nmetadata:\n  name: {name}\nstringData:\n  password: {MARKER}\n")
 }
 

@@ -1,4 +1,6 @@
 //! Commands about sealing keys.
+//!
+//! Where keys live is asked of [`crate::keys::inventory`]; what opens a backup, of `opening`; which key is meant, of `choose`.
 
 mod backup;
 mod cert;

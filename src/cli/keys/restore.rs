@@ -188,7 +188,11 @@ fn finish(args: &RestoreArgs, outcomes: Vec<Outcome>, problems: Vec<Problem>) ->
     let number = |result: &str| outcomes.iter().filter(|outcome| outcome.result == result).count();
     let added = number("added");
     let there = number("present") + number("set-aside");
-    let done = if args.dry_run { "would be added" } else { "added and read back" };
+    let done = match (args.dry_run, added) {
+        (true, _) => "would be added",
+        (false, 0) => "added",
+        (false, _) => "added and read back",
+    };
     let summary = format!("{} {done}, {there} there already", count(added, "key"));
     let exit = if problems.is_empty() { Exit::Done } else { Exit::CouldNotRun };
     if let Some(output) = args.output {
