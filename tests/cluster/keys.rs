@@ -1,7 +1,6 @@
 //! The life of sealing keys in a real cluster: made once, renewed, taken over, backed up.
 
 use std::io::Write as _;
-use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;

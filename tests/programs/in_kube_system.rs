@@ -37,7 +37,7 @@ fn moved(mut object: Value) -> Value {
     if matches!(kind.as_str(), "ServiceAccount" | "Deployment" | "Service") || name == "gitops-kubeseal" {
         object["metadata"]["namespace"] = json!("kube-system");
     }
-    for subject in object["subjects"].as_array_mut().into_iter().flatten() {
+    for subject in object.get_mut("subjects").and_then(Value::as_array_mut).into_iter().flatten() {
         if subject["kind"] == "ServiceAccount" {
             subject["namespace"] = json!("kube-system");
         }
