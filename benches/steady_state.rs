@@ -7,6 +7,7 @@
 //! The table goes to stderr, one JSON object per figure to stdout. `GITOPS_BENCH_SECONDS` is the length of the quiet window.
 #![expect(clippy::panic, reason = "a benchmark that cannot go on ends with a panic that says why")]
 
+mod figures;
 #[path = "steady_state/fleet.rs"]
 mod fleet;
 #[path = "steady_state/meter.rs"]

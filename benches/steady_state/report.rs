@@ -1,30 +1,22 @@
-//! The figures: a table for people, JSON lines for programs, and those that must be zero.
+//! What was measured, and what must be zero.
 
 use std::time::Duration;
 
-use serde_json::{Number, Value, json};
-
+use crate::figures::Figures;
 use crate::fleet::{APPLICATIONS, OBJECTS};
 use crate::meter::{Memory, Usage};
 
 /// All figures, in the order they were taken.
 #[derive(Debug, Default)]
 pub struct Report {
-    figures: Vec<Figure>,
+    figures: Figures,
     failures: Vec<String>,
-}
-
-#[derive(Debug)]
-struct Figure {
-    metric: String,
-    value: f64,
-    unit: &'static str,
 }
 
 impl Report {
     /// Adds one figure.
     pub fn add(&mut self, metric: &str, value: f64, unit: &'static str) {
-        self.figures.push(Figure { metric: metric.to_owned(), value, unit });
+        self.figures.add(metric, value, unit);
     }
 
     /// Adds the memory at some moment.
@@ -70,32 +62,11 @@ impl Report {
 
     /// The table.
     pub fn table(&self) -> String {
-        let width = self.figures.iter().map(|figure| figure.metric.len()).max().unwrap_or_default();
-        let title = format!("steady_state: {APPLICATIONS} Applications with {OBJECTS} objects each, one Git repository\n");
-        let rows = self
-            .figures
-            .iter()
-            .map(|Figure { metric, value, unit }| format!("  {metric:<width$}  {:>9}  {unit}", number(*value).to_string()));
-        title + &rows.collect::<Vec<_>>().join("\n")
+        self.figures.table(&format!("steady_state: {APPLICATIONS} Applications with {OBJECTS} objects each, one Git repository"))
     }
 
     /// One JSON object per line and figure.
     pub fn lines(&self) -> String {
-        let line = |figure: &Figure| {
-            let line = json!({
-                "bench": "steady_state", "metric": figure.metric, "value": Value::Number(number(figure.value)), "unit": figure.unit,
-            });
-            format!("{line}\n")
-        };
-        self.figures.iter().map(line).collect()
+        self.figures.lines("steady_state")
     }
-}
-
-/// Two decimals, and none where there is nothing behind the point.
-fn number(value: f64) -> Number {
-    let rounded = (value * 100.0).round() / 100.0;
-    if rounded.fract() == 0.0 {
-        return Number::from(rounded as i64);
-    }
-    Number::from_f64(rounded).expect("a measured value is finite")
 }

@@ -126,7 +126,7 @@ impl Client {
         }
     }
 
-    fn seal<'a>(self, scope: &'a str) -> Vec<&'a str> {
+    fn seal(self, scope: &str) -> Vec<&str> {
         let first: &[&str] = if matches!(self, Self::Gitops) { &["seal"] } else { &[] };
         [first, &["--scope", scope]].concat()
     }
