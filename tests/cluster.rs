@@ -34,6 +34,8 @@ mod kubeseal;
 mod runbooks;
 #[path = "cluster/sealing.rs"]
 mod sealing;
+#[path = "cluster/sealing_changes.rs"]
+mod sealing_changes;
 #[path = "cluster/sealing_cli.rs"]
 mod sealing_cli;
 #[path = "cluster/supervision.rs"]

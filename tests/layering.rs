@@ -87,6 +87,18 @@ fn deciding_modules_are_pure() {
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
+/// RUSTSEC-2023-0071: the private operations of the `rsa` crate can be timed, and any user may have the controller do them.
+#[test]
+fn the_rsa_crate_only_moves_keys_between_formats() {
+    let found: Vec<String> = sources().iter().flat_map(|(path, text)| timed_operations(path, text)).collect();
+    assert!(found.is_empty(), "{}", found.join("\n"));
+    for planted in ["use rsa::Oaep;", "use ::rsa::{pkcs8, RsaPrivateKey};", "let key = rsa::PrivateKey::from_pkcs8_der(der);"] {
+        assert!(!timed_operations("resource/pkcs8.rs", planted).is_empty(), "{planted}");
+    }
+    assert!(!timed_operations("sealing/key.rs", "use rsa::pkcs8::PrivateKeyInfoRef;").is_empty(), "another file");
+    assert!(timed_operations("sealing/key.rs", "use aws_lc_rs::rsa::Oaep;\nlet parsed = PublicKey::RSA(rsa);").is_empty());
+}
+
 #[test]
 fn the_library_lists_its_modules_in_order() {
     let lib = fs::read_to_string(src().join("lib.rs")).unwrap();
@@ -190,6 +202,17 @@ fn impurities(path: &str, text: &str) -> Vec<String> {
         .iter()
         .filter(|what| contains_word(&code, what))
         .map(|what| format!("src/{path}: `{what}` in a deciding module"))
+        .collect()
+}
+
+/// Uses of the `rsa` crate, except those of its re-exported formats in the one file that needs them.
+fn timed_operations(path: &str, text: &str) -> Vec<String> {
+    let code = production_code(text);
+    code.match_indices("rsa::")
+        .filter(|(at, _)| !code[..*at].trim_end_matches("::").ends_with(|c: char| c.is_alphanumeric() || c == '_'))
+        .map(|(at, root)| heads(&code[at + root.len()..]))
+        .filter(|heads| path != "resource/pkcs8.rs" || heads.iter().any(|head| !matches!(head.as_str(), "pkcs1" | "pkcs8")))
+        .map(|heads| format!("src/{path}: the rsa crate's {}", heads.join(", ")))
         .collect()
 }
 

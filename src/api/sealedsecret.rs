@@ -117,3 +117,29 @@ pub struct SealedSecretCondition {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn items_that_are_no_strings_stay_as_empty_ones() {
+        let items = |items: Value| {
+            let object = json!({"metadata": {"name": "db", "creationTimestamp": null}, "status": {}, "spec": {
+                "encryptedData": items, "template": {"data": null, "metadata": {"creationTimestamp": null}},
+            }});
+            serde_json::from_value::<SealedSecret>(object).unwrap().spec.encrypted_data
+        };
+        let odd = items(json!({"a": 5, "b": null, "c": {"d": "e"}, "f": ["g"], "h": "AgA="}));
+        assert_eq!(
+            odd.into_iter().filter(|(_, text)| !text.is_empty()).collect::<Vec<_>>(),
+            [("h".to_owned(), "AgA=".to_owned())]
+        );
+        assert_eq!(items(json!({"a": true})).keys().collect::<Vec<_>>(), ["a"]);
+        for none in [json!(null), json!("x"), json!([1])] {
+            assert_eq!(items(none), BTreeMap::new());
+        }
+    }
+}

@@ -18,6 +18,7 @@ mod key_making;
 mod key_reports;
 mod keys;
 mod metrics;
+mod obstacle;
 mod options;
 mod reconcile;
 mod requests;

@@ -90,9 +90,9 @@ pub enum BrokenKey {
     /// A field is absent.
     #[error("{0} is missing")]
     Missing(&'static str),
-    /// A field is not PEM text.
-    #[error("{0} is not PEM text")]
-    NotText(&'static str),
+    /// A field is not base64.
+    #[error("{0} is not base64")]
+    NotBase64(&'static str),
     /// The private key cannot be used.
     #[error("tls.key: {0}")]
     PrivateKey(#[source] KeyError),
@@ -198,9 +198,9 @@ impl KeySecret {
 
     fn pem(&self, field: &'static str) -> Result<Zeroizing<String>, BrokenKey> {
         let text = self.data.get(field).ok_or(BrokenKey::Missing(field))?;
-        let bytes = Zeroizing::new(decode_base64(&text.0).map_err(|_| BrokenKey::NotText(field))?);
-        let text = std::str::from_utf8(&bytes).map_err(|_| BrokenKey::NotText(field))?;
-        Ok(Zeroizing::new(text.to_owned()))
+        let bytes = Zeroizing::new(decode_base64(&text.0).map_err(|_| BrokenKey::NotBase64(field))?);
+        // Around the blocks there may be remarks in any encoding, as OpenSSL writes them for a bag of PKCS#12.
+        Ok(Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned()))
     }
 
     /// The same Secret without what only its cluster knows, so that `kubectl apply` restores it into another one.
@@ -254,6 +254,19 @@ mod tests {
         assert_eq!(problem(&text("keys/test-only-ec.key"), &certificate), "tls.key: private key is not an RSA key");
         assert_eq!(problem(&key, "x"), "tls.crt: data does not contain any valid RSA or ECDSA certificates");
         assert_eq!(problem(&key, &text("keys/test-only-new.crt")), "tls.crt and tls.key do not belong together");
+    }
+
+    #[test]
+    fn what_go_reads_around_the_blocks_does_no_harm() {
+        let (key, certificate) = (text("keys/test-only-old.key"), text("keys/test-only-old.crt"));
+        let latin1 = b"Bag Attributes\r\n    friendlyName: Schl\xfcssel\r\n".as_slice();
+        let crlf = |text: &str| text.replace('\n', "\r\n");
+        let mut secret = secret(&key, &certificate);
+        let both = [latin1, crlf(&certificate).as_bytes(), crlf(&key).as_bytes(), latin1].concat();
+        secret.data.insert(PRIVATE_KEY.into(), Sensitive(encode_base64(&both)));
+        let chain = [latin1, certificate.as_bytes(), text("keys/test-only-new.crt").as_bytes()].concat();
+        secret.data.insert(CERTIFICATE.into(), Sensitive(encode_base64(&chain)));
+        assert!(secret.read().key.is_ok(), "{:?}", secret.read().key);
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod key;
 mod object;
 pub mod order;
 pub mod pem;
+pub mod pkcs8;
 pub mod tracking;
 pub mod yaml;
 

@@ -1,15 +1,10 @@
 //! RSA keys for sealing: reading them as upstream does, and naming them.
 //!
-//! Private operations go through aws-lc-rs only: the `rsa` crate's are subject to RUSTSEC-2023-0071 (timing), and whether a
-//! ciphertext opens can be observed remotely. The `rsa` crate merely moves keys between PKCS#1, which Sealed Secrets stores, and
-//! PKCS#8, which aws-lc-rs reads.
+//! Private operations go through aws-lc-rs only: whether a ciphertext opens can be observed remotely, so they must take the same
+//! time whatever the key, which those of the `rsa` crate do not (RUSTSEC-2023-0071).
 
 use std::fmt;
 
-use ::rsa::pkcs1::ALGORITHM_ID;
-use ::rsa::pkcs8::PrivateKeyInfoRef;
-use ::rsa::pkcs8::der::asn1::OctetStringRef;
-use ::rsa::pkcs8::der::{Decode as _, Encode as _};
 use aws_lc_rs::encoding::{AsDer as _, PublicKeyX509Der};
 use aws_lc_rs::rsa::{OaepPrivateDecryptingKey, OaepPublicEncryptingKey, PrivateDecryptingKey, PublicEncryptingKey};
 use serde::{Deserialize, Serialize};
@@ -20,6 +15,7 @@ use zeroize::Zeroizing;
 
 use super::{base64, pem};
 use crate::advice::{Advice, Remedy};
+use crate::resource::pkcs8::{self, Pkcs8Error};
 
 /// Why a key cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -36,6 +32,15 @@ pub enum KeyError {
     /// The key is damaged, or too small for safe use.
     #[error("the RSA key is damaged or has fewer than 2048 bits")]
     Unusable,
+}
+
+impl From<Pkcs8Error> for KeyError {
+    fn from(error: Pkcs8Error) -> Self {
+        match error {
+            Pkcs8Error::Damaged => Self::Unusable,
+            Pkcs8Error::NotRsa => Self::NotRsa,
+        }
+    }
 }
 
 impl Advice for KeyError {
@@ -153,7 +158,9 @@ impl PrivateKey {
     fn from_block(block: &pem::Block) -> Option<Result<Self, KeyError>> {
         match block.label.as_str() {
             "RSA PRIVATE KEY" | "PRIVATE KEY" if block.has_headers => Some(Err(KeyError::Encrypted)),
-            "RSA PRIVATE KEY" => Some(pkcs8_from_pkcs1(&block.content).and_then(|der| Self::from_pkcs8(&der))),
+            "RSA PRIVATE KEY" => {
+                Some(pkcs8::from_pkcs1(&block.content).map_err(KeyError::from).and_then(|der| Self::from_pkcs8(&der)))
+            }
             "PRIVATE KEY" => Some(Self::from_pkcs8(&block.content)),
             "ENCRYPTED PRIVATE KEY" => Some(Err(KeyError::Encrypted)),
             "EC PRIVATE KEY" => Some(Err(KeyError::NotRsa)),
@@ -166,10 +173,7 @@ impl PrivateKey {
     /// # Errors
     /// When the key is not RSA, is damaged or is too small.
     pub fn from_pkcs8(der: &[u8]) -> Result<Self, KeyError> {
-        let info = PrivateKeyInfoRef::from_der(der).map_err(|_| KeyError::Unusable)?;
-        if info.algorithm.oid != ALGORITHM_ID.oid {
-            return Err(KeyError::NotRsa);
-        }
+        pkcs1_from_pkcs8(der)?;
         let key = PrivateDecryptingKey::from_pkcs8(der).map_err(|_| KeyError::Unusable)?;
         let public: PublicKeyX509Der<'_> = key.public_key().as_der().map_err(|_| KeyError::Unusable)?;
         let public_der = public.as_ref().to_vec();
@@ -199,21 +203,10 @@ impl fmt::Debug for PrivateKey {
     }
 }
 
-/// Wraps a PKCS#1 key into PKCS#8.
-fn pkcs8_from_pkcs1(der: &[u8]) -> Result<Zeroizing<Vec<u8>>, KeyError> {
-    let key = OctetStringRef::new(der).map_err(|_| KeyError::Unusable)?;
-    PrivateKeyInfoRef::new(ALGORITHM_ID, key).to_der().map(Zeroizing::new).map_err(|_| KeyError::Unusable)
-}
-
 /// Takes the PKCS#1 key out of a PKCS#8 one: the form in which Sealed Secrets stores keys.
 ///
 /// # Errors
 /// When the input is not an RSA key in PKCS#8.
 pub fn pkcs1_from_pkcs8(der: &[u8]) -> Result<Zeroizing<Vec<u8>>, KeyError> {
-    let info = PrivateKeyInfoRef::from_der(der).map_err(|_| KeyError::Unusable)?;
-    if info.algorithm.oid == ALGORITHM_ID.oid {
-        Ok(Zeroizing::new(info.private_key.as_bytes().to_vec()))
-    } else {
-        Err(KeyError::NotRsa)
-    }
+    Ok(pkcs8::to_pkcs1(der)?)
 }

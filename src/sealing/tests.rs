@@ -31,7 +31,7 @@ fn every_recorded_case_gives_what_it_expects() {
             cases += 1;
         }
     }
-    assert!(cases >= 19, "only {cases} cases found");
+    assert!(cases >= 26, "only {cases} cases found");
 }
 
 fn check_case(path: &Path) {
@@ -93,6 +93,21 @@ fn the_label_binds_and_damage_is_noticed() {
     for length in [0, 1, 2, 513, 514, blob.len() - 1] {
         assert!(!opens(&target, &blob[..length]), "first {length} bytes");
     }
+}
+
+#[test]
+fn sealing_twice_gives_different_bytes() {
+    let target = Target::new("web", "db", Scope::Strict);
+    assert_ne!(item(b"abc", &target, "small"), item(b"abc", &target, "small"), "even with the same session key");
+}
+
+#[test]
+fn an_expired_key_still_opens_and_stays_active() {
+    let certificate = Certificate::from_pem(&super::fixtures::text("keys/test-only-expired.crt")).unwrap();
+    let key = SealingKey::from_pem(&super::fixtures::text("keys/test-only-small.key"), certificate).unwrap().unwrap();
+    let keys = Keyring::new([std::sync::Arc::new(key)]);
+    assert!(keys.active().unwrap().certificate().is_expired("2026-01-01T00:00:00Z".parse().unwrap()));
+    unseal(&sealed("key-of-2048-bits/sealed.yaml"), &keys, &mut Trial::default()).unwrap();
 }
 
 #[test]
@@ -285,6 +300,9 @@ fn an_owned_secret_is_replaced_and_then_left_alone() {
     assert_eq!(next.label("a"), None);
     assert_eq!(next.resource_version(), "7");
     assert_eq!(next.get(&["metadata", "finalizers"]), Some(&json!(["keep/me"])), "finalizers are never changed");
+    assert_eq!(next.get(&["type"]), Some(&json!("Opaque")), "a template without type");
+    let wanted = OpenedSecret { immutable: Some(true), ..opened_case("u1", false).1 };
+    assert_eq!(plan_write(wanted.manifest(), Some(&next), Ownership::Ours), Write::Nothing, "immutable is never changed");
     assert_eq!(plan_write(secret.manifest(), Some(&next), Ownership::Ours), Write::Nothing);
 }
 
@@ -300,6 +318,7 @@ fn a_patched_secret_keeps_what_it_has_and_is_adopted_only_when_managed() {
         };
         assert!(next.get(&["data", "foreign"]).is_some() && next.get(&["data", "password"]).is_some());
         assert_eq!(next.annotation("a"), Some("b"));
+        assert_eq!(next.annotation(MANAGED), adopted.then_some("true"), "it survives, unlike without patch");
         assert_eq!(next.has_owner(), adopted);
     }
 }

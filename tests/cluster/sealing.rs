@@ -11,7 +11,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::api::rbac::v1::RoleBinding;
 use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams, PostParams};
-use kubectl_gitops::controller::sealedsecret::{self, SealingContext};
+use kubectl_gitops::controller::sealedsecret::{self, SealingContext, SealingOptions};
 use kubectl_gitops::resource::{Object, yaml};
 use kubectl_gitops::sealing::{Certificate, Scope, SealedFor, SessionKey, Target, seal_secret};
 use serde_json::{Value, json};
@@ -56,10 +56,25 @@ impl Bench {
     }
 
     /// Ends the controller as a crash would, and starts another.
-    async fn restart(&mut self) {
-        self.controller.abort();
+    pub async fn restart(&mut self) {
+        self.stop();
         (self.cx, self.controller) = controller(&self.account, &self.namespace);
         self.wait_ready().await;
+    }
+
+    /// As [`Self::restart`], with a choice of SealedSecrets.
+    pub async fn restart_selecting(&mut self, labels: &str) {
+        self.stop();
+        let mut options = SealingOptions { namespace: Some(self.namespace.name().to_owned()), ..SealingOptions::default() };
+        options.other_key_namespaces.clear();
+        options.label_selector = Some(labels.to_owned());
+        let cx = SealingContext::new(self.account.clone(), self.namespace.name().to_owned()).with_options(options);
+        (self.cx, self.controller) = running(cx);
+        self.wait_ready().await;
+    }
+
+    pub fn stop(&self) {
+        self.controller.abort();
     }
 
     async fn wait_ready(&self) {
@@ -87,7 +102,7 @@ impl Bench {
         self.sealed_secrets().patch(name, &parameters, &Patch::Apply(sealed)).await.unwrap()
     }
 
-    async fn create_secret(&self, secret: Value) {
+    pub async fn create_secret(&self, secret: Value) {
         let parameters = PostParams { field_manager: Some("somebody".into()), ..PostParams::default() };
         self.secrets().create(&parameters, &serde_json::from_value(secret).unwrap()).await.unwrap();
     }
@@ -126,7 +141,7 @@ impl Bench {
         eventually(&format!("Secret {name}"), SOON, || async { api.get(name).await.map_err(|error| error.to_string()) }).await
     }
 
-    async fn events(&self) -> Vec<(String, String)> {
+    pub async fn events(&self) -> Vec<(String, String)> {
         let api: Api<Event> = Api::namespaced(self.client.clone(), &self.namespace);
         let events = api.list(&ListParams::default()).await.unwrap().items;
         events.into_iter().map(|event| (event.reason.unwrap_or_default(), event.note.unwrap_or_default())).collect()
@@ -155,7 +170,11 @@ impl Drop for Bench {
 }
 
 fn controller(client: &kube::Client, namespace: &str) -> (Arc<SealingContext>, tokio::task::JoinHandle<()>) {
-    let cx = Arc::new(SealingContext::new(client.clone(), namespace.to_owned()).only_in(namespace));
+    running(SealingContext::new(client.clone(), namespace.to_owned()).only_in(namespace))
+}
+
+fn running(cx: SealingContext) -> (Arc<SealingContext>, tokio::task::JoinHandle<()>) {
+    let cx = Arc::new(cx);
     let running = Arc::clone(&cx);
     (cx, tokio::spawn(async move { panic!("{}", sealedsecret::run(running).await.unwrap_err()) }))
 }

@@ -204,3 +204,40 @@ async fn publish(cx: &SealingContext) -> Result<(), NotSettled> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use crate::sealing::fixtures;
+
+    /// Two keys whose certificates became valid in this order, and when their Secrets were created.
+    fn active(order: KeyOrder, created: [&str; 2]) -> &'static str {
+        let stored = |key: &str, created: &str| StoredKey {
+            namespace: "argocd".into(),
+            name: key.into(),
+            uid: None,
+            created: Some(created.parse().unwrap()),
+            last_backup: None,
+            key: Ok(fixtures::key(key)),
+        };
+        let all = [stored("new", created[0]), stored("old", created[1])];
+        let keyring = keyring(all.iter(), order);
+        if keyring.active().unwrap().id() == fixtures::key("new").id() { "new" } else { "old" }
+    }
+
+    #[test]
+    fn the_order_and_of_equals_the_older_secret_decide_which_key_is_active() {
+        let (early, late) = ("2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z");
+        let first = if fixtures::key("new").certificate().not_before > fixtures::key("old").certificate().not_before {
+            "new"
+        } else {
+            "old"
+        };
+        assert_eq!(active(KeyOrder::CertNotBefore, [early, late]), first, "a restored key does not become active");
+        assert_eq!(active(KeyOrder::CertNotBefore, [late, early]), first);
+        assert_eq!(active(KeyOrder::SecretCreationTimestamp, [early, late]), "old");
+        assert_eq!(active(KeyOrder::SecretCreationTimestamp, [late, early]), "new");
+        assert_eq!(active(KeyOrder::SecretCreationTimestamp, [early, early]), "new", "the first of a restored set");
+    }
+}

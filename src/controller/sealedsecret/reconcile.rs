@@ -11,9 +11,9 @@ use serde_json::{Map, Value, json};
 use super::SealingContext;
 use super::context::{Counters, sealed_secret_resource};
 use super::metrics::FailedStep;
+use super::obstacle::{Obstacle, shortened};
 use super::secrets::{FIELD_MANAGER, Place, SecretFacts, place_of};
 use super::status::{self, Verdict};
-use crate::advice::one_line;
 use crate::api::SealedSecret;
 use crate::resource::Object;
 use crate::sealing::{
@@ -21,86 +21,6 @@ use crate::sealing::{
     ownership, plan_write, skips_owner_reference, unseal_rendering,
 };
 use crate::world::ThisMachine;
-
-/// Longest message of an Event that the API server takes.
-const LONGEST_NOTE: usize = 1024;
-
-/// What stands in the way.
-#[derive(Debug)]
-enum Obstacle {
-    /// The object is not a SealedSecret; only an edit helps.
-    Unreadable(serde_json::Error),
-    /// It does not open; only an edit or another key helps.
-    Unseal(UnsealError),
-    /// A Secret of its name belongs to somebody else.
-    NotManaged { name: String },
-    /// The API server refused or was away.
-    Api(kube::Error),
-    /// The task that opens was cancelled.
-    Cancelled,
-}
-
-impl Obstacle {
-    const fn is_retried(&self) -> bool {
-        matches!(self, Self::NotManaged { .. } | Self::Api(_) | Self::Cancelled)
-    }
-
-    const fn failed_step(&self) -> FailedStep {
-        match self {
-            Self::Unreadable(_) | Self::Unseal(_) => FailedStep::Unseal,
-            Self::NotManaged { .. } => FailedStep::Unmanaged,
-            Self::Api(_) | Self::Cancelled => FailedStep::Update,
-        }
-    }
-
-    /// Reason and text of the condition.
-    fn verdict(&self) -> Verdict {
-        match self {
-            Self::Unreadable(error) => Verdict::failed("Unreadable", format!("this is not a SealedSecret: {error}")),
-            Self::Unseal(error) => Verdict::failed("UnsealFailed", one_line(error, error)),
-            Self::NotManaged { name } => Verdict::failed(
-                "NotManaged",
-                format!(
-                    "failed update: Resource \"{name}\" already exists and is not managed by SealedSecret (hint: delete that Secret, or annotate it with \
-                     sealedsecrets.bitnami.com/managed: \"true\" to let it be replaced)"
-                ),
-            ),
-            Self::Api(error) => Verdict::failed("UpdateFailed", api_message(error)),
-            Self::Cancelled => Verdict::failed("UpdateFailed", "opening was interrupted".to_owned()),
-        }
-    }
-
-    /// Reason and text of the Event, as upstream.
-    fn event(&self, place: &Place) -> (&'static str, String) {
-        match self {
-            Self::Unreadable(_) | Self::Unseal(_) => ("ErrUnsealFailed", format!("Failed to unseal: {}", self.verdict().message)),
-            Self::NotManaged { name } => {
-                ("ErrUpdateFailed", format!("Resource \"{name}\" already exists and is not managed by SealedSecret"))
-            }
-            Self::Api(error) if is_immutable(error) => ("ErrUpdateFailed", immutable_note(place)),
-            Self::Api(_) | Self::Cancelled => ("ErrUpdateFailed", self.verdict().message),
-        }
-    }
-}
-
-/// The API server names fields in its refusals and never the values of a Secret's data, which it takes as opaque bytes.
-fn api_message(error: &kube::Error) -> String {
-    match error {
-        kube::Error::Api(status) => status.message.clone(),
-        other => other.to_string(),
-    }
-}
-
-fn is_immutable(error: &kube::Error) -> bool {
-    api_message(error).ends_with("field is immutable when `immutable` is set")
-}
-
-fn immutable_note((namespace, name): &Place) -> String {
-    format!(
-        "Error updating {namespace}/{name}: the target Secret is immutable. Once a Secret is marked as immutable, it is not possible to revert this \
-         change nor to mutate the contents of the data field. You can only delete and recreate the Secret."
-    )
-}
 
 /// Brings the Secret of one SealedSecret to what it should be, and says so in its status.
 pub(super) async fn reconcile(object: Arc<DynamicObject>, cx: Arc<SealingContext>) -> Action {
@@ -332,16 +252,4 @@ async fn publish(cx: &SealingContext, object: &DynamicObject, place: &Place, obs
     if let Err(error) = cx.events.publish(&event, &object.object_ref(&sealed_secret_resource())).await {
         tracing::warn!(%error, reason, "cannot write an event");
     }
-}
-
-fn shortened(mut note: String) -> String {
-    if note.len() > LONGEST_NOTE {
-        let mut end = LONGEST_NOTE - 4;
-        while !note.is_char_boundary(end) {
-            end -= 1;
-        }
-        note.truncate(end);
-        note.push_str(" ...");
-    }
-    note
 }

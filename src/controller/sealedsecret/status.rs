@@ -109,6 +109,8 @@ pub(super) async fn write(cx: &SealingContext, object: &DynamicObject, verdict: 
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
+    use std::sync::{Arc, Mutex};
+
     use super::*;
 
     fn at(text: &str) -> Timestamp {
@@ -145,5 +147,47 @@ mod tests {
         let next = next_status(Some(&present), Some(1), &Verdict::synced(), at("2026-01-01T00:00:00Z")).unwrap();
         let types: Vec<_> = next["conditions"].as_array().unwrap().iter().map(|condition| condition["type"].clone()).collect();
         assert_eq!(types, ["Synced", "Other"]);
+    }
+
+    /// An API server with one SealedSecret, which somebody else changes before the first write arrives.
+    fn client(generation: i64, writes: Arc<Mutex<Vec<Value>>>) -> kube::Client {
+        kube::Client::new(
+            tower::service_fn(move |request: http::Request<kube::client::Body>| {
+                let writes = Arc::clone(&writes);
+                async move {
+                    let (code, answer) = if request.method() == http::Method::GET {
+                        let metadata = json!({"name": "db", "resourceVersion": "2", "generation": generation});
+                        (200, json!({"apiVersion": "bitnami.com/v1alpha1", "kind": "SealedSecret", "metadata": metadata}))
+                    } else {
+                        let body = request.into_body().collect_bytes().await.unwrap();
+                        let patch: Value = serde_json::from_slice(&body).unwrap();
+                        let is_current = patch["metadata"]["resourceVersion"] == "2";
+                        writes.lock().unwrap().push(patch);
+                        let object =
+                            json!({"apiVersion": "bitnami.com/v1alpha1", "kind": "SealedSecret", "metadata": {"name": "db"}});
+                        let refusal = json!({"kind": "Status", "status": "Failure", "code": 409, "reason": "Conflict", "message": "", "metadata": {}});
+                        if is_current { (200, object) } else { (409, refusal) }
+                    };
+                    let body = kube::client::Body::from(answer.to_string().into_bytes());
+                    Ok::<_, std::convert::Infallible>(http::Response::builder().status(code).body(body).unwrap())
+                }
+            }),
+            "default",
+        )
+    }
+
+    #[tokio::test]
+    async fn a_conflict_is_written_again_unless_the_object_is_another() {
+        let mut object = DynamicObject::new("db", &sealed_secret_resource()).within("web");
+        (object.metadata.generation, object.metadata.resource_version) = (Some(1), Some("1".into()));
+        for (generation, is_written) in [(1, true), (2, false)] {
+            let writes = Arc::default();
+            let cx = SealingContext::new(client(generation, Arc::clone(&writes)), "argocd".into());
+            assert_eq!(write(&cx, &object, &Verdict::synced()).await.unwrap(), is_written);
+            let versions: Vec<Value> =
+                writes.lock().unwrap().iter().map(|patch| patch["metadata"]["resourceVersion"].clone()).collect();
+            let expected: &[&str] = if is_written { &["1", "2"] } else { &["1"] };
+            assert_eq!(versions, expected, "generation {generation}");
+        }
     }
 }

@@ -11,14 +11,11 @@ use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, DnValue, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose, SanType, SerialNumber,
 };
-use rsa::PrivateKey;
-use rsa::pkcs1::EncodeRsaPrivateKey as _;
-use rsa::pkcs8::DecodePrivateKey as _;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::{Arguments, Function, Type, fixed};
-use crate::resource::{base64, pem};
+use crate::resource::{base64, pem, pkcs8};
 use crate::template::Text;
 use crate::template::budget::Context;
 use crate::template::error::Fault;
@@ -72,10 +69,10 @@ fn generate_rsa(size: KeySize) -> Result<Zeroizing<Vec<u8>>, Fault> {
     Ok(Zeroizing::new(der.as_ref().to_vec()))
 }
 
-fn pkcs1_pem(pkcs8: &[u8]) -> Result<Zeroizing<String>, Fault> {
+fn pkcs1_pem(key: &[u8]) -> Result<Zeroizing<String>, Fault> {
     let failed = refused("error pem-encoding key");
-    let der = PrivateKey::from_pkcs8_der(pkcs8).map_err(|_| failed())?.to_pkcs1_der().map_err(|_| failed())?;
-    Ok(pem::encode("RSA PRIVATE KEY", der.as_bytes()))
+    let der = pkcs8::to_pkcs1(key).map_err(|_| failed())?;
+    Ok(pem::encode("RSA PRIVATE KEY", &der))
 }
 
 fn new_key() -> Result<Key, Fault> {
