@@ -57,12 +57,41 @@ pub fn render(objects: &[serde_json::Value], format: Format) -> String {
     objects.iter().map(one).collect()
 }
 
-/// Puts text into a file in one step, or on standard output.
+/// Puts sealed text or a certificate into a file in one step, or on standard output. A present file keeps its mode.
 pub fn put(file: Option<&Path>, text: &str) -> Result<(), Failure> {
+    put_as(file, text, Mode::Public)
+}
+
+/// Puts plaintext into a file that only its owner may read, or on standard output.
+pub fn put_plaintext(file: Option<&Path>, text: &str) -> Result<(), Failure> {
+    put_as(file, text, Mode::Private)
+}
+
+fn put_as(file: Option<&Path>, text: &str, mode: Mode) -> Result<(), Failure> {
     let Some(path) = file else {
         stream::out(text);
         return Ok(());
     };
-    // Its owner's only, as the original's: in recovery it holds plaintext.
-    replace(path, text.as_bytes(), Mode::Private)
+    replace(path, text.as_bytes(), mode)
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn sealed_files_keep_their_mode_and_plaintext_is_its_owners_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file.yaml");
+        let mode = || std::fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+        std::fs::write(&path, "old").unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
+        put(Some(&path), "sealed").unwrap();
+        assert_eq!(mode(), 0o640);
+        put_plaintext(Some(&path), "plain").unwrap();
+        assert_eq!(mode(), 0o600);
+    }
 }

@@ -32,7 +32,7 @@ pub fn run(key_files: &[String], options: &Options) -> Result<(), Failure> {
         return Err(Failure::new(format!("the input holds {} SealedSecrets; give one at a time", sealed.len())));
     };
     let opened = unseal_rendering(sealed, &keys, &mut Trial::default(), &mut ThisMachine)?.manifest();
-    files::put(options.output.as_deref(), &render(&opened, options.format))
+    files::put_plaintext(options.output.as_deref(), &render(&opened, options.format))
 }
 
 /// The only place where plaintext is printed, which is what it is for. The text is wiped.
