@@ -126,6 +126,12 @@ impl PublicKey {
         &self.id
     }
 
+    /// Length of the modulus, and so of what is encrypted with it.
+    #[must_use]
+    pub fn size_bytes(&self) -> usize {
+        self.oaep.key_size_bytes()
+    }
+
     pub(super) const fn oaep(&self) -> &OaepPublicEncryptingKey {
         &self.oaep
     }
