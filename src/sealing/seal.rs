@@ -149,7 +149,7 @@ fn own_metadata(sealed_for: &SealedFor) -> Map<String, Value> {
 }
 
 /// The template records the place that the items were sealed for: it is what later explains an object that was renamed.
-fn template(secret: &Object, target: &Target) -> Value {
+pub(crate) fn template(secret: &Object, target: &Target) -> Value {
     let mut metadata = secret.get(&["metadata"]).and_then(Value::as_object).cloned().unwrap_or_default();
     metadata.retain(|field, value| !value.is_null() && !SERVER_FIELDS.contains(&field.as_str()));
     metadata.insert("name".into(), target.name.as_str().into());
