@@ -11,7 +11,7 @@ mod files;
 mod hops;
 mod list;
 pub(super) mod lock;
-mod opening;
+pub(super) mod opening;
 mod place;
 mod restore;
 mod retire;
