@@ -12,6 +12,7 @@ mod report;
 mod text;
 mod tree;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -27,8 +28,11 @@ use super::output::Output;
 use super::secrets::files;
 use super::{CommandResult, Context, Exit, Failure};
 use crate::resource::Object;
-use crate::sealing::{Certificate, Scope, SecretManifest, SessionKey, seal_secret};
+use crate::sealing::{Certificate, Plaintext, Scope, SealSecretError, SecretManifest, SessionKey, seal_secret, secret_values};
 use crate::ui::{age, stream};
+
+/// Longest key of a value that the API server takes.
+const MAX_KEY_BYTES: usize = 253;
 
 /// Seal Secrets for Git: only the cluster can open them again.
 ///
@@ -149,19 +153,21 @@ fn in_place(sources: Vec<Source>) -> Result<Vec<Job>, Failure> {
 
 /// Prints the sealed objects; nothing is printed when one cannot be sealed.
 async fn print(sources: &[Source], args: &SealArgs, cx: &Context) -> CommandResult {
-    let secrets: Vec<&SecretManifest> = sources.iter().flat_map(|source| &source.secrets).map(|plain| &plain.secret).collect();
-    let places = secrets.iter().map(|secret| place::decide(secret, args, cx)).collect::<Result<Vec<_>, _>>()?;
+    let secrets: Vec<(String, &SecretManifest)> =
+        sources.iter().flat_map(|source| source.secrets.iter().map(|plain| (source.place_of(plain), &plain.secret))).collect();
+    let places = secrets.iter().map(|(at, secret)| place::decide(secret, args, cx).map_err(|failure| failure.at(at)));
+    let places = places.collect::<Result<Vec<_>, _>>()?;
     if let ([source], None) = (sources, &args.as_name) {
         let file = Some(source.file.as_path()).filter(|file| file.as_os_str() != files::STDIN);
         places.iter().try_for_each(|place| kustomization::check(file, &place.sealed_for.target))?;
     }
     let certificate = certificate::obtain(args.cert.as_deref(), &args.controller_name, cx).await?;
     certificate::refuse_expired(&certificate, age::now())?;
-    let sealed = secrets
-        .iter()
-        .zip(&places)
-        .map(|(secret, place)| seal(secret, place, &certificate, args.allow_empty_data).map(|object| object.to_value()));
-    let sealed = sealed.collect::<Result<Vec<_>, _>>()?;
+    let sealed = secrets.iter().zip(&places).map(|((at, secret), place)| {
+        let object = seal(secret, place, &certificate, args.allow_empty_data).map_err(|failure| failure.at(at))?;
+        Ok(object.to_value())
+    });
+    let sealed = sealed.collect::<Result<Vec<_>, Failure>>()?;
     places.iter().for_each(|place| stream::say(&place.describe(&certificate)));
     let format = args.format.or(args.output).or_else(|| sources.first().map(Source::format)).unwrap_or(Format::Yaml);
     stream::out(&text::render(&sealed, format));
@@ -180,11 +186,42 @@ impl SealArgs {
     }
 }
 
-fn seal(secret: &SecretManifest, place: &Place, certificate: &Certificate, allow_empty: bool) -> Result<Object, Failure> {
-    let is_empty =
-        |section: &str| secret.get(&[section]).and_then(serde_json::Value::as_object).is_none_or(serde_json::Map::is_empty);
-    if !allow_empty && is_empty("data") && is_empty("stringData") {
-        return Err(crate::sealing::SealSecretError::Empty { name: secret.name().to_owned() }.into());
+/// The values of a Secret, when there are any and the API server would take their keys.
+fn checked_values(secret: &SecretManifest, allow_empty: bool) -> Result<BTreeMap<String, Plaintext>, Failure> {
+    let values = secret_values(secret)?;
+    if values.is_empty() && !allow_empty {
+        return Err(SealSecretError::Empty { name: secret.name().to_owned() }.into());
     }
+    values.keys().try_for_each(|key| refuse_bad_key(key))?;
+    Ok(values)
+}
+
+/// Refuses what the API server would refuse as the key of a value, long after it was sealed.
+fn refuse_bad_key(key: &str) -> Result<(), Failure> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if (1..=MAX_KEY_BYTES).contains(&key.len()) && key.chars().all(is_plain) && key != "." && !key.starts_with("..") {
+        return Ok(());
+    }
+    Err(Failure::new(format!("{key:?} cannot be the key of a value in a Secret"))
+        .with_hint("letters, digits, `-`, `_` and `.`, at most 253 of them, not beginning with `..`"))
+}
+
+fn seal(secret: &SecretManifest, place: &Place, certificate: &Certificate, allow_empty: bool) -> Result<Object, Failure> {
+    checked_values(secret, allow_empty)?;
     Ok(seal_secret(secret, &place.sealed_for, certificate, &mut || SessionKey::new(rand::random()))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_the_api_server_would_refuse_is_not_sealed() {
+        for key in ["tls.crt", ".hidden", "A_b-9", &"x".repeat(253)] {
+            assert!(refuse_bad_key(key).is_ok(), "{key}");
+        }
+        for key in ["", ".", "..", "..data", "no/slash", "no space", "umläut", &"x".repeat(254)] {
+            assert!(refuse_bad_key(key).is_err(), "{key}");
+        }
+    }
 }

@@ -78,7 +78,8 @@ pub fn run(args: &UnsealArgs, _: &Context) -> CommandResult {
         }
     }
     if secrets.is_empty() {
-        return Err(Failure::new("there is no SealedSecret in the input"));
+        let names: Vec<String> = paths.iter().map(|path| files::describe(path)).collect();
+        return Err(Failure::new(format!("there is no SealedSecret in {}", names.join(", "))));
     }
     let format = args.output.unwrap_or(if json { Format::Json } else { Format::Yaml });
     match &args.out {

@@ -3,6 +3,7 @@
 mod certificate;
 mod format;
 mod input;
+mod open;
 mod scan;
 
 use std::path::PathBuf;
@@ -12,12 +13,10 @@ use serde::Serialize;
 
 use self::scan::{Finding, Level, Scan};
 use super::output::{Output, Report, print_document};
+use super::secrets::files;
 use super::secrets::recovery::RecoveryArgs;
-use super::secrets::{files, sealed};
 use super::{CommandResult, Context, Exit, Failure};
-use crate::keys::drill::{Places, read_repository};
 use crate::keys::remote::Controller;
-use crate::sealing::{Keyring, Trial, opens_as, unseal};
 use crate::ui::stream;
 use crate::ui::symbols::Symbols;
 
@@ -140,7 +139,8 @@ pub async fn run(args: VerifyArgs, cx: &Context) -> CommandResult {
 /// Opens the SealedSecrets by the way that was asked for, and says which it was.
 async fn prove(args: &VerifyArgs, scan: &mut Scan, cx: &Context) -> Result<&'static str, Failure> {
     if args.recovery.is_given() {
-        prove_with_keys(args, scan)?;
+        let found = open::check(args, &scan.sealed)?;
+        scan.findings.extend(found);
         return Ok("key");
     }
     if let Some(file) = &args.cert {
@@ -156,42 +156,6 @@ async fn prove(args: &VerifyArgs, scan: &mut Scan, cx: &Context) -> Result<&'sta
     Ok("static")
 }
 
-fn prove_with_keys(args: &VerifyArgs, scan: &mut Scan) -> Result<(), Failure> {
-    let keys = args.recovery.keyring()?;
-    let mut places = Places { named: args.as_name.clone(), ..Places::default() };
-    for folder in args.paths.iter().filter(|path| path.is_dir()) {
-        let repository = read_repository(folder, &[]);
-        let failed = |error: std::io::Error| Failure::new(format!("cannot read {}", folder.display())).with_cause(&error);
-        places.renamings.extend(repository.map_err(failed)?.renamings);
-    }
-    let found: Vec<Finding> = scan.sealed.iter().filter_map(|one| undecryptable(one, &keys, &places)).collect();
-    scan.findings.extend(found);
-    Ok(())
-}
-
-fn undecryptable(one: &scan::Sealed, keys: &Keyring, places: &Places) -> Option<Finding> {
-    let mut trial = Trial::default();
-    if places.candidates(&one.sealed).iter().any(|place| opens_as(&one.sealed, place, keys, &mut trial)) {
-        return None;
-    }
-    let reason = match unseal(&one.sealed, keys, &mut trial) {
-        Ok(_) => "opens only in part".to_owned(),
-        Err(error) => error.to_string().replace('\n', "; "),
-    };
-    Some(not_opened(one, &reason))
-}
-
-fn not_opened(one: &scan::Sealed, reason: &str) -> Finding {
-    Finding {
-        file: one.file.clone(),
-        line: one.line,
-        level: Level::Error,
-        code: "undecryptable",
-        message: format!("SealedSecret {}: {reason}", sealed::name_of(&one.sealed)),
-        hint: Some("kubectl gitops explain FILE --key BACKUP"),
-    }
-}
-
 async fn prove_online(args: &VerifyArgs, scan: &mut Scan, cx: &Context) -> Result<(), Failure> {
     let client = cx.client().await?;
     let controller = Controller::find(&client, &cx.flags.controller_namespace, &args.controller_name).await;
@@ -201,7 +165,7 @@ async fn prove_online(args: &VerifyArgs, scan: &mut Scan, cx: &Context) -> Resul
             serde_json::to_string(&one.sealed).map_err(|error| Failure::new("cannot write the object").with_cause(&error))?;
         let opens = controller.opens(body).await.map_err(|error| cx.explain(&error, "verify a SealedSecret"))?;
         if !opens {
-            scan.findings.push(not_opened(one, "the controller cannot open it"));
+            scan.findings.push(open::not_opened(one, "the controller cannot open it"));
         }
     }
     Ok(())

@@ -332,8 +332,58 @@ fn backups_that_do_not_open_say_why_and_nothing_is_written() {
     let metadata = json!({"name": "k", "labels": {"sealedsecrets.bitnami.com/sealed-secrets-key": "active"}});
     let list = json!({"kind": "List", "items": [{"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls", "metadata": metadata, "data": pair}]});
     place.write("mismatched.json", &list.to_string());
-    place.open(&["unseal", &sealed, "--key", "mismatched.json", "--out", "out"], b"").ends(0);
+    let opened = place.open(&["unseal", &sealed, "--key", "mismatched.json", "--out", "out"], b"").ends(0);
+    assert!(opened.stderr.contains("do not belong together; only its private key is used"), "{}", opened.stderr);
     assert!(place.has("out/web.db.yaml"));
+}
+
+#[test]
+fn one_bad_file_and_nothing_is_written() {
+    let place = Place::new();
+    let certificate = key("new.crt");
+    place.write("repo/a.yaml", &secret("a", &[("password", MARKER)]));
+    for (name, bad) in [
+        ("syntax", format!("{}---\nkind: [\n", secret("b", &[("password", MARKER)]))),
+        ("value", format!("kind: Secret\nmetadata: {{name: b, namespace: web}}\ndata: {{password: {MARKER}}}\n")),
+        ("place", format!("kind: Secret\nmetadata: {{name: b}}\nstringData: {{password: {MARKER}}}\n")),
+    ] {
+        place.write("repo/b.yaml", &bad);
+        for args in [&["-R", "repo"][..], &["-R", "repo", "--delete-source"], &["-R", "repo", "--in-place"]] {
+            let refused = place.run(&[&["seal"], args, &["--cert", &certificate]].concat(), b"").ends(2);
+            assert!(
+                refused.stderr.contains("repo/b.yaml") || refused.stderr.contains("Secret \"b\""),
+                "{name}: {}",
+                refused.stderr
+            );
+            assert_eq!(place.read("repo/a.yaml"), secret("a", &[("password", MARKER)]), "{name}");
+            assert_eq!(fs::read_dir(place.0.path().join("repo")).unwrap().count(), 2, "{name}");
+        }
+        place.write("out.yaml", "old");
+        place.run(&["seal", "repo/a.yaml", "repo/b.yaml", "-w", "out.yaml", "--cert", &certificate], b"").ends(2);
+        assert_eq!(place.read("out.yaml"), "old", "{name}");
+    }
+}
+
+#[test]
+fn line_ends_of_windows_stay_as_they_are() {
+    let place = Place::new();
+    let (keys, certificate) = (format!("{},{}", key("new.key"), key("old.key")), key("new.crt"));
+    let crlf = |text: &str| text.replace('\n', "\r\n");
+    let is_crlf = |text: &str| text.matches('\n').count() == text.matches("\r\n").count();
+    let old = crlf(&fs::read_to_string(fixture("tests/fixtures/sealing/old-key-among-three/sealed.yaml")).unwrap());
+    place.write("db.yaml", &old);
+    place.run(&["verify", "db.yaml", "--key", &keys], b"").ends(0);
+    place.run(&["reseal", "db.yaml", "--key", &keys, "--cert", &certificate], b"").ends(0);
+    let resealed = place.read("db.yaml");
+    assert!(is_crlf(&resealed) && differing(&old, &resealed) == 2, "{resealed}");
+    place.run(&["seal", "--set", "password", "db.yaml", "--cert", &certificate], MARKER.as_bytes()).ends(0);
+    let set = place.read("db.yaml");
+    assert!(is_crlf(&set) && differing(&resealed, &set) == 1, "{set}");
+    place.write("plain.yaml", &crlf(&secret("db", &[("password", MARKER)])));
+    place.run(&["seal", "--in-place", "plain.yaml", "--cert", &certificate], b"").ends(0);
+    assert!(is_crlf(&place.read("plain.yaml")));
+    let opened = place.open(&["unseal", "plain.yaml", "--key", &key("new.key"), "-o", "json"], b"").ends(0);
+    assert_eq!(opened.report()["data"]["password"], encode_base64(MARKER.as_bytes()), "no line end within the value");
 }
 
 #[test]

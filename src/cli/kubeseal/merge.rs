@@ -20,7 +20,8 @@ pub async fn run(file: &Path, options: &Options, cx: &Context) -> Result<(), Fai
     let certificate = certificate::obtain(options, cx).await?;
     let text = files::read_text(file)?;
     let present = only_document(file, &text)?;
-    let target = Target::of(&input::sealed_secret(1, present.value.clone()).map_err(|failure| in_file(file, failure))?.metadata);
+    let target =
+        Target::of(&input::sealed_secret(1, present.value.clone()).map_err(|failure| failure.at(file.display()))?.metadata);
     seal::refuse_mismatch(&target.namespace, options)?;
     if options.scope_is_given && options.scope != target.scope {
         let what = format!("{} has scope {}, and --scope says {}", file.display(), target.scope, options.scope);
@@ -32,10 +33,6 @@ pub async fn run(file: &Path, options: &Options, cx: &Context) -> Result<(), Fai
         merge(&mut merged, &seal::seal_secret(&secret, target.clone(), &certificate)?.to_value());
     }
     files::put(Some(file), &rewritten(file, &text, present, merged)?)
-}
-
-fn in_file(file: &Path, failure: Failure) -> Failure {
-    Failure { what: format!("{}: {}", file.display(), failure.what), ..failure }
 }
 
 fn only_document(file: &Path, text: &str) -> Result<Document, Failure> {
@@ -64,7 +61,7 @@ fn rewritten(file: &Path, text: &str, present: Document, merged: Value) -> Resul
     match yaml::edit(text, &[Edit { span: present.span, wanted: merged.clone() }]) {
         Ok(edited) => Ok(edited),
         Err(error) if text.contains('#') => {
-            let failure = in_file(file, error.into());
+            let failure = Failure::from(error).at(file.display());
             Err(Failure { what: format!("{}; written anew, it would lose its comments", failure.what), ..failure })
         }
         Err(_) => Ok(yaml::to_yaml(&merged)),

@@ -106,6 +106,12 @@ impl Source {
         Ok(source)
     }
 
+    /// A Secret's file and line.
+    pub fn place_of(&self, plain: &Plain) -> String {
+        let line = self.documents.get(plain.document).map_or(1, |document| document.line);
+        format!("{}:{line}", files::describe(&self.file))
+    }
+
     /// Format of the text.
     pub fn format(&self) -> Format {
         if self.text.trim_start().starts_with('{') { Format::Json } else { Format::Yaml }

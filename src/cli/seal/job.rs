@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::input::{Format, Source};
+use super::input::{Format, Plain, Source};
 use super::known::Known;
 use super::onto::{Keys, Sealed, onto};
 use super::place::{self, Place};
@@ -15,7 +15,7 @@ use super::{SealArgs, kustomization};
 use crate::cli::keys::certificate;
 use crate::cli::secrets::files::{self, Mode};
 use crate::cli::{CommandResult, Context, Exit, Failure};
-use crate::sealing::{Certificate, SecretManifest, Target};
+use crate::sealing::{Certificate, Target};
 use crate::ui::{age, stream};
 
 /// Sources whose Secrets go into one file.
@@ -25,7 +25,7 @@ pub struct Job {
 }
 
 /// A Secret, and where it will live.
-type Placed<'a> = (&'a Source, &'a SecretManifest, Place);
+type Placed<'a> = (&'a Source, &'a Plain, Place);
 
 /// What one file becomes.
 struct Plan {
@@ -40,8 +40,8 @@ impl Job {
         self.sources.len() == 1 && self.sources.iter().any(|source| source.file == self.out)
     }
 
-    fn secrets(&self) -> impl Iterator<Item = (&Source, &SecretManifest)> {
-        self.sources.iter().flat_map(|source| source.secrets.iter().map(move |plain| (source, &plain.secret)))
+    fn secrets(&self) -> impl Iterator<Item = (&Source, &Plain)> {
+        self.sources.iter().flat_map(|source| source.secrets.iter().map(move |plain| (source, plain)))
     }
 
     fn format(&self, args: &SealArgs) -> Format {
@@ -50,12 +50,12 @@ impl Job {
     }
 
     fn place<'a>(&'a self, args: &SealArgs, cx: &Context) -> Result<Vec<Placed<'a>>, Failure> {
-        let place = |(source, secret): (&'a Source, &'a SecretManifest)| {
-            let place = place::decide(secret, args, cx)?;
+        let place = |(source, plain): (&'a Source, &'a Plain)| {
+            let place = place::decide(&plain.secret, args, cx).map_err(|failure| failure.at(source.place_of(plain)))?;
             if args.as_name.is_none() {
                 kustomization::check(Some(&self.out), &place.sealed_for.target)?;
             }
-            Ok((source, secret, place))
+            Ok((source, plain, place))
         };
         self.secrets().map(place).collect()
     }
@@ -113,10 +113,11 @@ fn plan(
     args: &SealArgs,
 ) -> Result<Plan, Failure> {
     let (mut objects, mut entries) = (Vec::new(), Vec::new());
-    for (source, secret, place) in placed {
+    for (source, plain, place) in placed {
         let of_this = present.as_ref().and_then(|present| present.get(&place.identity()));
         let of_this = of_this.map(|found| &found.sealed);
-        let Sealed { value, keys } = onto(secret, place, certificate, of_this, known, args.allow_empty_data)?;
+        let sealed = onto(&plain.secret, place, certificate, of_this, known, args.allow_empty_data);
+        let Sealed { value, keys } = sealed.map_err(|failure| failure.at(source.place_of(plain)))?;
         objects.push(value);
         entries.push(Entry::new(files::describe(&source.file), job.out.display().to_string(), place, keys));
     }

@@ -16,7 +16,7 @@ use crate::cli::secrets::sealed::{self, Found, merge_template, with_items};
 use crate::cli::{CommandResult, Context, Exit, Failure};
 use crate::resource::Object;
 use crate::resource::yaml::Document;
-use crate::sealing::{Certificate, Plaintext, Scope, SecretManifest, Target, secret_template, secret_values};
+use crate::sealing::{Certificate, Plaintext, Scope, SecretManifest, Target, secret_template};
 use crate::ui::{age, stream};
 
 /// What became of a file.
@@ -38,16 +38,13 @@ pub struct Merged {
 /// Merges the Secret of the input into FILE.
 pub async fn merge_into(file: &Path, args: &SealArgs, cx: &Context) -> CommandResult {
     let sources = super::input::read(args.files.iter().chain(&args.filenames), args.others())?;
-    let secrets: Vec<_> =
-        sources.iter().flat_map(|source| source.secrets.iter().map(move |plain| (source, &plain.secret))).collect();
-    let [(source, secret)] = secrets.as_slice() else {
+    let secrets: Vec<_> = sources.iter().flat_map(|source| source.secrets.iter().map(move |plain| (source, plain))).collect();
+    let [(source, plain)] = secrets.as_slice() else {
         return Err(Failure::new(format!("--merge-into takes one Secret, and the input holds {}", secrets.len())));
     };
-    let values = secret_values(secret)?;
-    if values.is_empty() && !args.allow_empty_data {
-        return Err(crate::sealing::SealSecretError::Empty { name: secret.name().to_owned() }.into());
-    }
-    let merged = Merged { source: files::describe(&source.file), values, template: template(secret)? };
+    let values =
+        super::checked_values(&plain.secret, args.allow_empty_data).map_err(|failure| failure.at(source.place_of(plain)))?;
+    let merged = Merged { source: files::describe(&source.file), values, template: template(&plain.secret)? };
     finish(file, &merged, args, cx).await
 }
 
@@ -67,6 +64,7 @@ pub async fn set(key: &str, args: &SealArgs, cx: &Context) -> CommandResult {
             Failure::new("--set takes no value: other users of this machine could read it").with_hint("pipe it in: --set KEY=-")
         );
     }
+    super::refuse_bad_key(key)?;
     let files: Vec<&PathBuf> = args.files.iter().chain(&args.filenames).collect();
     let [file] = files.as_slice() else {
         return Err(

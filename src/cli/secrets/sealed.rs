@@ -98,10 +98,7 @@ pub fn change(file: &str, text: &str, documents: &[Document], changes: &[(&Found
             edits.push(Edit { span: document.span.clone(), wanted });
         }
     }
-    yaml::edit(text, &edits).map_err(|error| {
-        let failure = Failure::from(error);
-        Failure { what: format!("{file}: {}", failure.what), ..failure }
-    })
+    yaml::edit(text, &edits).map_err(|error| Failure::from(error).at(file))
 }
 
 /// The object of a document as JSON, with other items.
