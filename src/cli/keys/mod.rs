@@ -11,6 +11,7 @@ mod files;
 mod hops;
 mod list;
 pub(super) mod lock;
+mod new_key;
 pub(super) mod opening;
 mod place;
 mod restore;
