@@ -12,7 +12,7 @@ mod scripts;
 pub use apply::{Propagation, Writer};
 pub use cache::{KindFailure, LiveCache};
 pub use compare::{Difference, Memo, Verdicts, compare};
-pub use discovery::{Discovery, KindInfo};
+pub use discovery::{Capabilities, Discovery, KindInfo};
 pub use error::ClusterError;
 pub use live::LiveObject;
 pub use scripts::HealthScripts;

@@ -101,7 +101,11 @@ impl<'a> Comparer<'a> {
         instance: &str,
         revision: Option<&str>,
     ) -> Result<(Vec<Object>, Vec<String>), Failure> {
-        let loader = Loader { app, instance, repositories: &self.repositories, renderer: &self.renderer };
+        let cluster = self.discovery.capabilities().await.map_err(|error| Failure {
+            hint: error.hint(),
+            ..Failure::new("cannot look up the kinds of the cluster").with_cause(&error)
+        })?;
+        let loader = Loader { app, instance, repositories: &self.repositories, renderer: &self.renderer, cluster: &cluster };
         let (mut objects, mut commits) = (Vec::new(), Vec::new());
         for source in app.sources() {
             let revision = revision.unwrap_or_else(|| source.target_revision_or_head());
