@@ -3,7 +3,7 @@
 //! Where keys live is asked of [`crate::keys::inventory`]; what opens a backup, of `opening`; which key is meant, of `choose`.
 
 mod backup;
-mod cert;
+pub(super) mod cert;
 pub(super) mod certificate;
 mod choose;
 mod combine_shares;
@@ -12,7 +12,7 @@ mod hops;
 mod list;
 pub(super) mod lock;
 mod new_key;
-mod opening;
+pub(super) mod opening;
 mod place;
 mod restore;
 mod retire;
