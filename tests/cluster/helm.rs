@@ -31,7 +31,7 @@ fn packed(version: &str) -> Vec<u8> {
 impl Bench {
     async fn replicas(&self, name: &str) -> Option<i32> {
         let deployments: Api<Deployment> = Api::namespaced(self.client.clone(), &self.destination);
-        deployments.get(name).await.unwrap().spec.unwrap().replicas
+        deployments.get(name).await.unwrap().spec.replicas
     }
 
     async fn wait_synced_to(&self, name: &str, revisions: &[&str]) -> ApplicationStatus {
