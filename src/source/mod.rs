@@ -13,6 +13,7 @@
 
 mod address;
 mod classify;
+pub mod credentials;
 mod error;
 mod failure;
 mod mirror;
