@@ -45,6 +45,7 @@ const PURE: &[&str] = &[
     "sealing",
     "project",
     "source/credentials",
+    "source/version",
     "sync/automation",
     "sync/comparison",
     "sync/confirmation",

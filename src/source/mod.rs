@@ -22,6 +22,7 @@ mod repositories;
 mod repository;
 mod state;
 mod tree;
+pub mod version;
 
 #[cfg(test)]
 mod https_tests;
