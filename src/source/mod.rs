@@ -15,6 +15,7 @@ mod address;
 mod archive;
 pub mod charts;
 mod classify;
+pub mod credentials;
 mod error;
 mod failure;
 mod mirror;
