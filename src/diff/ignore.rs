@@ -38,7 +38,7 @@ impl IgnoreRule {
     }
 
     /// Removes the ignored fields; a path that does not exist is fine.
-    pub(super) fn remove_from(&self, object: &mut Object) {
+    pub fn remove_from(&self, object: &mut Object) {
         for pointer in &self.pointers {
             remove_in_map(&mut object.0, pointer);
         }
