@@ -2,6 +2,7 @@
 
 mod access;
 pub mod app;
+pub mod appset;
 mod check;
 mod context;
 pub mod duration;
