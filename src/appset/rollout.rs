@@ -148,29 +148,31 @@ fn judge(name: &str, before: Option<AppStatus>, app: &Json, spec_changed: bool, 
     if spec_changed {
         return status;
     }
+    // What is seen may be several steps further; nobody comes back for each of them.
+    while let Some((state, message)) = next_state(&status, app) {
+        status.move_to(state, message, time);
+    }
+    status
+}
+
+/// The state that follows, when what is seen of the Application says so.
+fn next_state(status: &AppStatus, app: &Json) -> Option<(&'static str, &'static str)> {
     let (synced, healthy) = (text(app, "/status/sync/status") == "Synced", text(app, "/status/health/status") == "Healthy");
     match status.status.as_str() {
         "Waiting" if synced && is_compared(app) && healthy => {
-            status.move_to("Healthy", "Application resource is already Healthy, updating status from Waiting to Healthy", time);
+            Some(("Healthy", "Application resource is already Healthy, updating status from Waiting to Healthy"))
         }
         "Waiting" if synced && is_compared(app) => {
-            status.move_to(
-                "Progressing",
-                "Application resource is already Synced, updating status from Waiting to Progressing",
-                time,
-            );
+            Some(("Progressing", "Application resource is already Synced, updating status from Waiting to Progressing"))
         }
         "Pending" if has_begun(app, &status.last_transition_time) => {
-            let message = "Application resource became Progressing, updating status from Pending to Progressing";
-            status.move_to("Progressing", message, time);
+            Some(("Progressing", "Application resource became Progressing, updating status from Pending to Progressing"))
         }
         "Progressing" if synced && healthy && !is_running(app) => {
-            let message = "Application resource became Healthy, updating status from Progressing to Healthy";
-            status.move_to("Healthy", message, time);
+            Some(("Healthy", "Application resource became Healthy, updating status from Progressing to Healthy"))
         }
-        _ => {}
+        _ => None,
     }
-    status
 }
 
 fn revisions(app: &Json) -> Vec<String> {

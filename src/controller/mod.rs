@@ -234,6 +234,7 @@ fn applicationset_context(
         apps,
         clusters: applicationset::Clusters::default(),
         events: events::Events::new(cx.client.clone(), "applicationset-controller"),
+        metrics: cx.metrics.sets.clone(),
         http: applicationset::http_client().map_err(|cause| Error::HttpClient { cause })?,
         options,
         used,

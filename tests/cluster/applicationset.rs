@@ -216,3 +216,75 @@ async fn clusters_policies_and_budgets_are_honoured() {
     bench.wait_names("the approved deletions", &["h1"]).await;
     assert!(!bench.controller.log().contains("marker-c1u5"), "credentials of clusters stay out of the log");
 }
+
+#[tokio::test]
+async fn steps_sync_one_after_the_other_and_plugins_are_asked() {
+    let bench = Bench::start_with(&["--enable-progressive-syncs"]).await;
+    let repo = bench.git.repo("fleet");
+    repo.write("a/cm.yaml", &config_map("a", "1")).write("b/cm.yaml", &config_map("b", "1")).commit("first");
+    let elements = json!([{ "name": "a", "env": "dev" }, { "name": "b", "env": "prod" }]);
+    let mut set = bench.set("steps", json!([{ "list": { "elements": elements } }]), "{{name}}", "{{name}}", repo.url());
+    set["spec"]["template"]["metadata"]["labels"] = json!({ "env": "{{env}}" });
+    let step = |env: &str| json!({ "matchExpressions": [{ "key": "env", "operator": "In", "values": [env] }] });
+    set["spec"]["strategy"] =
+        json!({ "type": "RollingSync", "deletionOrder": "Reverse", "rollingSync": { "steps": [step("dev"), step("prod")] } });
+    bench.create_set(&set).await;
+    let status = bench.wait_set("steps", "RolloutProgressing", "False", "completed").await;
+    let states: Vec<_> =
+        status["applicationStatus"].as_array().unwrap().iter().map(|one| (&one["step"], &one["status"])).collect();
+    assert_eq!(states, [(&json!("1"), &json!("Healthy")), (&json!("2"), &json!("Healthy"))], "{status}");
+    let (a, b) = (bench.apps().get("a").await.unwrap(), bench.apps().get("b").await.unwrap());
+    assert_eq!(a.data["spec"]["syncPolicy"]["automated"]["enabled"], false, "the rollout syncs, nobody else");
+    let state = |app: &DynamicObject, field: &str| app.data["status"]["operationState"][field].as_str().unwrap().to_owned();
+    assert!(state(&a, "finishedAt") <= state(&b, "startedAt"), "the second step began before the first was done");
+    assert_eq!(a.data["status"]["operationState"]["operation"]["initiatedBy"]["username"], "applicationset-controller");
+    // A new commit goes the same way.
+    let second = repo.write("a/cm.yaml", &config_map("a", "2")).write("b/cm.yaml", &config_map("b", "2")).commit("second");
+    for name in ["a", "b"] {
+        bench
+            .wait(name, "at the second commit", |status| {
+                status.sync.as_ref().is_some_and(|sync| sync.revision == second && sync.status == "Synced")
+            })
+            .await;
+    }
+    // Deleted, the last step goes first.
+    bench.sets().delete("steps", &DeleteParams::default()).await.unwrap();
+    eventually("both to go", SOON, || async {
+        let names = bench.names().await;
+        assert_ne!(names, ["b"], "the first step went first");
+        if names.is_empty() { Ok(()) } else { Err(format!("{names:?}")) }
+    })
+    .await;
+    plugin(&bench, repo.url()).await;
+}
+
+/// A service of the user says which Applications there are.
+async fn plugin(bench: &Bench, url: &str) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    let answer = |headers: axum::http::HeaderMap, body: String| async move {
+        let asked: Value = serde_json::from_str(&body).unwrap_or_default();
+        let welcome = headers.get("authorization").is_some_and(|value| value == "Bearer marker-p1ug")
+            && asked["applicationSetName"] == "asking";
+        let name = asked["input"]["parameters"]["wanted"].clone();
+        let reply = json!({ "output": { "parameters": [{ "name": name }] } }).to_string();
+        if welcome { (axum::http::StatusCode::OK, reply) } else { (axum::http::StatusCode::UNAUTHORIZED, String::new()) }
+    };
+    let router = axum::Router::new().route("/api/v1/getparams.execute", axum::routing::post(answer));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let object = |value: Value| serde_json::from_value(value).unwrap();
+    let maps: Api<k8s_openapi::api::core::v1::ConfigMap> = Api::namespaced(bench.client.clone(), &bench.control);
+    let data = json!({ "baseUrl": base, "token": "$my-plugin:token", "requestTimeout": "10" });
+    maps.create(&PostParams::default(), &object(json!({ "metadata": { "name": "my-plugin" }, "data": data }))).await.unwrap();
+    let generators = json!([{ "plugin": { "configMapRef": { "name": "my-plugin" }, "input": { "parameters": { "wanted": "from-plugin" } }, "requeueAfterSeconds": 1 } }]);
+    bench.create_set(&bench.set("asking", generators, "{{name}}", "a", url)).await;
+    bench.wait_set("asking", "ErrorOccurred", "True", "my-plugin").await;
+    let secrets: Api<k8s_openapi::api::core::v1::Secret> = Api::namespaced(bench.client.clone(), &bench.control);
+    let secret = json!({ "metadata": { "name": "my-plugin" }, "stringData": { "token": "marker-p1ug" } });
+    secrets.create(&PostParams::default(), &serde_json::from_value(secret).unwrap()).await.unwrap();
+    bench
+        .patch_set("asking", json!({ "metadata": { "annotations": { "argocd.argoproj.io/application-set-refresh": "true" } } }))
+        .await;
+    bench.wait_names("the plugin's Application", &["from-plugin"]).await;
+    assert!(!bench.set_status().await.to_string().contains("marker-p1ug") && !bench.controller.log().contains("marker-p1ug"));
+}

@@ -35,6 +35,7 @@ pub use self::scm::ScmOptions;
 pub use self::triggers::{Key, OwnedApplications};
 use super::context::application_resource;
 use super::events::Events;
+use super::metrics::SetMetrics;
 use crate::advice::{Advice, Remedy};
 use crate::api::{AppProject, ApplicationSet};
 use crate::appset::plan::Settings;
@@ -95,6 +96,8 @@ pub struct Context {
     pub http: reqwest::Client,
     /// What the installation chose.
     pub options: AppsetOptions,
+    /// Numbers for people and alerts.
+    pub metrics: SetMetrics,
     /// Repositories that the last pass of each ApplicationSet read.
     pub used: Arc<UsedRepositories>,
 }
@@ -170,12 +173,16 @@ pub async fn run(cx: Arc<Context>, owned_changes: futures::channel::mpsc::Unboun
     cx.clusters.wait_until_listed().await;
     let writer = reflector::store::Writer::new(resource());
     let store = writer.as_reader();
-    let used = Arc::clone(&cx.used);
+    let (used, metrics) = (Arc::clone(&cx.used), cx.metrics.clone());
     let stream = watcher(cx.sets(&cx.control_namespace), watcher::Config::default())
         .default_backoff()
         .reflect(writer)
         .inspect(move |event| match event {
-            Ok(watcher::Event::Delete(set)) => used.set((set.namespace().unwrap_or_default(), set.name_any()), None),
+            Ok(watcher::Event::Delete(set)) => {
+                let key = (set.namespace().unwrap_or_default(), set.name_any());
+                metrics.forget(&key.0, &key.1);
+                used.set(key, None);
+            }
             Ok(_) => {}
             Err(error) => tracing::warn!(%error, "watching ApplicationSets failed, trying again"),
         })

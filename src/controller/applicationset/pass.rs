@@ -16,8 +16,9 @@ use super::{AFTER_ERROR, AFTER_WRITE_ERROR, Context, Error, REFRESH, decode, del
 use crate::advice::one_line;
 use crate::api::ApplicationSet;
 use crate::appset::plan::{Plan, State, Step, owned, plan};
-use crate::appset::status::{Outcome, Problem, Rollout, conditions, health, resources};
+use crate::appset::status::{INVALID_ROLLOUT, Outcome, Problem, ROLLOUT, Rollout, condition, conditions, health, resources};
 use crate::appset::{requeue_after, rollout, validate};
+use crate::controller::metrics::SetLabels;
 use crate::controller::status::rfc3339;
 use crate::resource::annotations::RESOURCES_FINALIZER;
 use crate::resource::merge_patch;
@@ -27,32 +28,39 @@ use crate::resource::merge_patch;
 /// # Errors
 /// When the ApplicationSet itself cannot be written; the next try starts from what is stored.
 pub async fn reconcile(object: Arc<DynamicObject>, cx: Arc<Context>) -> Result<Action, Error> {
-    let set = match decode(&object) {
-        Ok(set) => Arc::new(set),
-        Err(message) => return report_unreadable(&object, &message, &cx).await,
+    let started = tokio::time::Instant::now();
+    let outcome = pass(&object, &cx).await;
+    cx.metrics.observe(started.elapsed().as_secs_f64());
+    outcome
+}
+
+async fn pass(object: &DynamicObject, cx: &Context) -> Result<Action, Error> {
+    let set = match decode(object) {
+        Ok(set) => Arc::new(with_newest_status(set, cx).await?),
+        Err(message) => return report_unreadable(object, &message, cx).await,
     };
-    let live = live_applications(&set, &cx);
+    let live = live_applications(&set, cx);
     if set.metadata.deletion_timestamp.is_some() {
-        return deletion::step(&set, &live, &cx).await;
+        return deletion::step(&set, &live, cx).await;
     }
-    hold_for_deletion_order(&set, &cx).await?;
-    let found = match read(&set, &cx).await {
+    hold_for_deletion_order(&set, cx).await?;
+    let found = match read(&set, cx).await {
         Ok(found) => found,
         Err(error) => {
             let problem = Problem { reason: error.reason(), message: one_line(&error, &error) };
             let outcome = Outcome { generation: Some(problem), rollout: rollout_as_before(&set), ..Outcome::default() };
-            record(&set, outcome, &live, None, &cx).await?;
+            record(&set, outcome, &live, None, cx).await?;
             return Ok(Action::requeue(AFTER_ERROR));
         }
     };
-    let (outcome, statuses, live) = bring_about(&set, found, live, &cx).await;
+    let (outcome, statuses, live) = bring_about(&set, found, live, cx).await;
     let retry = match &outcome.problem {
         Some(problem) if problem.reason == "ApplicationValidationError" => Some(AFTER_ERROR),
         Some(_) => Some(AFTER_WRITE_ERROR),
         None => None,
     };
-    record(&set, outcome, &live, statuses, &cx).await?;
-    forget_refresh(&set, &cx).await?;
+    record(&set, outcome, &live, statuses, cx).await?;
+    forget_refresh(&set, cx).await?;
     let polls = requeue_after(&set, cx.options.requeue_after);
     let wait: Option<Duration> = match (polls, retry) {
         // A failed write does not wait for a poll.
@@ -61,6 +69,18 @@ pub async fn reconcile(object: Arc<DynamicObject>, cx: Arc<Context>) -> Result<A
         (None, retry) => retry,
     };
     Ok(wait.map_or_else(Action::await_change, Action::requeue))
+}
+
+/// A rolling sync goes on from its own status, of which the watch may not have told yet.
+async fn with_newest_status(set: ApplicationSet, cx: &Context) -> Result<ApplicationSet, Error> {
+    if !cx.options.progressive_syncs || set.rollout_steps().is_none() {
+        return Ok(set);
+    }
+    let failed = |error| Error::Write(format!("cannot read ApplicationSet {}: {error}", set.name()));
+    match cx.sets(set.namespace()).get_opt(set.name()).await.map_err(failed)? {
+        Some(newest) => Ok(ApplicationSet { status: newest.data.get("status").cloned(), ..set }),
+        None => Ok(set),
+    }
 }
 
 /// The Applications of its namespace, as JSON.
@@ -158,7 +178,6 @@ fn rollout_without_effect(set: &ApplicationSet, cx: &Context) -> Option<Rollout>
 
 /// What is known of a rollout stays known while nothing can be generated.
 fn rollout_as_before(set: &ApplicationSet) -> Option<Rollout> {
-    use crate::appset::status::{INVALID_ROLLOUT, ROLLOUT, condition};
     let status = set.status.as_ref()?;
     let old = condition(status, ROLLOUT)?;
     let text = |condition: &Json| condition["message"].as_str().unwrap_or_default().to_owned();
@@ -187,6 +206,7 @@ async fn record(
         None if failed => {}
         None => drop(next.as_object_mut().map(|status| status.remove("applicationStatus"))),
     }
+    show(set, &next, cx);
     let Some(patch) = merge_patch(&old, &next) else { return Ok(()) };
     let problem = outcome.generation.or(outcome.problem);
     let api = cx.sets(set.namespace());
@@ -202,8 +222,18 @@ async fn record(
     Ok(())
 }
 
+fn show(set: &ApplicationSet, status: &Json, cx: &Context) {
+    let reason = condition(status, "ResourcesUpToDate").and_then(|one| one["reason"].as_str()).unwrap_or("Unknown");
+    let labels = SetLabels {
+        namespace: set.namespace().to_owned(),
+        name: set.name().to_owned(),
+        resource_update_status: reason.to_owned(),
+    };
+    cx.metrics.show(labels, status["resources"].as_array().map_or(0, Vec::len));
+}
+
 fn is_news(old: &Json, problem: &Problem) -> bool {
-    let before = crate::appset::status::condition(old, "ErrorOccurred");
+    let before = condition(old, "ErrorOccurred");
     before.is_none_or(|before| before["message"] != problem.message.as_str())
 }
 
