@@ -13,6 +13,7 @@ pub mod keys;
 mod kubeconfig;
 mod kubeseal;
 pub mod output;
+pub mod project;
 pub mod reference;
 pub mod reseal;
 mod reserved;
