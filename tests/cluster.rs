@@ -24,6 +24,8 @@ mod git_server;
 mod hooks;
 #[path = "cluster/install.rs"]
 mod install;
+#[path = "cluster/install_cli.rs"]
+mod install_cli;
 #[path = "cluster/keys.rs"]
 mod keys;
 #[path = "cluster/keys_cli.rs"]

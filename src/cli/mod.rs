@@ -3,11 +3,14 @@
 mod access;
 pub mod app;
 mod check;
+mod completion;
 mod context;
+mod doctor;
 pub mod duration;
 mod exit;
 pub mod explain;
 mod flags;
+mod install;
 pub mod keys;
 mod kubeconfig;
 mod kubeseal;
@@ -22,6 +25,7 @@ pub mod unseal;
 pub mod verify;
 pub mod version;
 mod warnings;
+mod worktree;
 
 pub use context::Context;
 pub use exit::{CommandResult, Exit, Failure};

@@ -12,6 +12,8 @@ mod local;
 pub mod mask;
 mod normalise;
 mod overlay;
+mod owner;
+pub mod path;
 mod redact;
 pub mod report;
 
@@ -20,5 +22,6 @@ pub use ignore::{IgnoreRule, UnsupportedIgnore, check_rules, rules_for, unsuppor
 pub use local::{Verdict, compare_locally};
 pub use normalise::{normalise_live, normalise_target, predicted_differs};
 pub use overlay::overlay;
+pub use owner::{Owner, owner};
 pub use redact::redact;
 pub use report::{Change, FieldChange, ObjectDiff, object_diff};

@@ -1,6 +1,7 @@
 //! Commands about Applications.
 
 pub mod diff;
+pub mod drift;
 pub mod follow;
 pub mod get;
 pub mod history;
@@ -26,6 +27,7 @@ pub(super) enum AppCommand {
     Get(get::GetArgs),
     Status(status::StatusArgs),
     Diff(diff::DiffArgs),
+    Drift(drift::DriftArgs),
     #[command(alias = "reconcile")]
     Sync(Box<sync::SyncArgs>),
     Wait(wait::WaitArgs),
@@ -38,6 +40,7 @@ pub(super) async fn run(command: AppCommand, cx: &Context) -> CommandResult {
         AppCommand::List(args) => list::run(args, cx).await,
         AppCommand::Get(args) => get::run(args, cx).await,
         AppCommand::Diff(args) => diff::run(args, cx).await,
+        AppCommand::Drift(args) => drift::run(args, cx).await,
         AppCommand::Status(args) => status::run(args, cx).await,
         AppCommand::Sync(args) => sync::run(*args, cx).await,
         AppCommand::Wait(args) => wait::run(args, cx).await,

@@ -40,8 +40,22 @@ const NO_POLL: Duration = Duration::from_secs(24 * 60 * 60);
 
 type Live = BTreeMap<ResourceKey, Arc<LiveObject>>;
 
+/// How an Application differs, and the live objects it was compared with.
+#[derive(Debug)]
+pub(in crate::cli) struct Compared {
+    pub diff: AppDiff,
+    live: Live,
+}
+
+impl Compared {
+    /// The live object as the API server gave it, with its managedFields.
+    pub fn live_object(&self, key: &ResourceKey) -> Option<Object> {
+        self.live.get(key).map(|live| live.object())
+    }
+}
+
 /// Compares Applications; what several of them use is fetched once.
-pub(super) struct Comparer<'a> {
+pub(in crate::cli) struct Comparer<'a> {
     cx: &'a Context,
     repositories: Repositories,
     renderer: Renderer,
@@ -71,6 +85,11 @@ impl<'a> Comparer<'a> {
 
     /// Says what a sync of an Application would change.
     pub async fn compare(&self, app: &App, revision: Option<&str>) -> Result<AppDiff, Failure> {
+        self.compare_at(app, revision).await.map(|compared| compared.diff)
+    }
+
+    /// As [`Self::compare`], with the live objects.
+    pub async fn compare_at(&self, app: &App, revision: Option<&str>) -> Result<Compared, Failure> {
         check(app, revision)?;
         let name = app.full_name();
         let app = &app.app;
@@ -87,12 +106,13 @@ impl<'a> Comparer<'a> {
         for (key, _) in differing.iter().filter(|one| unseen(one)) {
             note(&format!("a sync would also mark {key} as part of {}, and change nothing else in it", app.name()));
         }
-        Ok(AppDiff {
+        let diff = AppDiff {
             app: name,
             revision: revisions("", &commits),
             objects: differing.into_iter().filter_map(|(_, diff)| diff).collect(),
             prunes: app.automated().is_some_and(|automated| automated.prune),
-        })
+        };
+        Ok(Compared { diff, live })
     }
 
     async fn load(

@@ -11,7 +11,7 @@ use crate::cli::{CommandResult, Context, Exit};
 use crate::ui::diff_view::{self, AppDiff, AppReport};
 use crate::ui::stream;
 
-use self::compare::Comparer;
+pub(in crate::cli) use self::compare::{Compared, Comparer};
 use super::Selection;
 
 /// Show what a sync would change, field by field.
