@@ -20,6 +20,8 @@ mod customisation;
 mod deploy;
 #[path = "cluster/diff.rs"]
 mod diff;
+#[path = "cluster/drift.rs"]
+mod drift;
 #[path = "cluster/git_server.rs"]
 mod git_server;
 #[path = "cluster/hooks.rs"]

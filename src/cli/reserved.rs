@@ -4,7 +4,6 @@ use super::Failure;
 
 /// Reserved words of the top level, with what they will do or what does it today.
 pub const COMMANDS: &[(&str, &str)] = &[
-    ("adopt", "carry a change made in the cluster back to Git"),
     ("appset", "list and preview ApplicationSets; until then: kubectl get applicationsets -A"),
     ("cluster", "register clusters"),
     ("events", "events of an Application and its objects"),

@@ -38,6 +38,8 @@ enum Command {
     Status(app::status::StatusArgs),
     Diff(app::diff::DiffArgs),
     Drift(app::drift::DriftArgs),
+    #[command(alias = "capture")]
+    Adopt(app::adopt::AdoptArgs),
     #[command(alias = "reconcile")]
     Sync(Box<app::sync::SyncArgs>),
     Wait(app::wait::WaitArgs),
@@ -69,6 +71,7 @@ async fn dispatch(command: Command, cx: &Context) -> CommandResult {
         Command::Status(args) => app::status::run(args, cx).await,
         Command::Diff(args) => app::diff::run(args, cx).await,
         Command::Drift(args) => app::drift::run(args, cx).await,
+        Command::Adopt(args) => app::adopt::run(args, cx).await,
         Command::Sync(args) => app::sync::run(*args, cx).await,
         Command::Wait(args) => app::wait::run(args, cx).await,
         Command::History(args) => app::history::run(args, cx).await,

@@ -100,6 +100,11 @@ impl Borrowed {
         self.commit(&index)
     }
 
+    /// Asks git about commits that are known here.
+    pub fn ask(&self, args: &[&str]) -> Result<Vec<u8>, Failure> {
+        git::run(self.folder.path(), args)
+    }
+
     fn commit(&self, index: &Path) -> Result<String, Failure> {
         let tree = text(self.git(index, &["write-tree"], None)?);
         let commit = text(self.git(index, &["commit-tree", "-m", "files as they are", &tree], None)?);

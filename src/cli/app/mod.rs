@@ -1,5 +1,6 @@
 //! Commands about Applications.
 
+pub mod adopt;
 pub mod diff;
 pub mod drift;
 pub mod follow;
@@ -28,6 +29,8 @@ pub(super) enum AppCommand {
     Status(status::StatusArgs),
     Diff(diff::DiffArgs),
     Drift(drift::DriftArgs),
+    #[command(alias = "capture")]
+    Adopt(adopt::AdoptArgs),
     #[command(alias = "reconcile")]
     Sync(Box<sync::SyncArgs>),
     Wait(wait::WaitArgs),
@@ -41,6 +44,7 @@ pub(super) async fn run(command: AppCommand, cx: &Context) -> CommandResult {
         AppCommand::Get(args) => get::run(args, cx).await,
         AppCommand::Diff(args) => diff::run(args, cx).await,
         AppCommand::Drift(args) => drift::run(args, cx).await,
+        AppCommand::Adopt(args) => adopt::run(args, cx).await,
         AppCommand::Status(args) => status::run(args, cx).await,
         AppCommand::Sync(args) => sync::run(*args, cx).await,
         AppCommand::Wait(args) => wait::run(args, cx).await,

@@ -89,7 +89,7 @@ mod tests {
     fn commands_are_offered_with_their_help_and_without_flags() {
         let text = asked(&[""]);
         assert!(text.contains("sync\tSync Applications"), "{text}");
-        assert!(text.ends_with("\n:4\n") && !text.contains("--") && !text.contains("\nlogin"), "{text}");
+        assert!(text.ends_with("\n:4\n") && !text.contains("\n-") && !text.contains("\nlogin"), "{text}");
         assert!(asked(&["app", "ge"]).starts_with("get\t"), "{}", asked(&["app", "ge"]));
     }
 

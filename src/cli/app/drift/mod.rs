@@ -14,7 +14,7 @@ use crate::cli::output::{Output, Report, print_document};
 use crate::cli::{CommandResult, Context, Exit, duration};
 use crate::ui::{age, stream};
 
-pub(super) use self::find::Drifted;
+pub(super) use self::find::{Drifted, drift};
 
 use super::diff::Comparer;
 use super::{App, Selection};
