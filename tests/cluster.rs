@@ -22,6 +22,8 @@ mod customisation;
 mod deploy;
 #[path = "cluster/diff.rs"]
 mod diff;
+#[path = "cluster/drift.rs"]
+mod drift;
 #[path = "cluster/git_server.rs"]
 mod git_server;
 #[path = "cluster/helm.rs"]
@@ -30,6 +32,8 @@ mod helm;
 mod hooks;
 #[path = "cluster/install.rs"]
 mod install;
+#[path = "cluster/install_cli.rs"]
+mod install_cli;
 #[path = "cluster/keys.rs"]
 mod keys;
 #[path = "cluster/keys_cli.rs"]

@@ -20,6 +20,8 @@ pub struct Context {
     streaming_client: Arc<OnceCell<kube::Client>>,
     warnings: Warnings,
     when_interrupted: Arc<Mutex<Option<String>>>,
+    /// Nobody may be asked anything, even in a terminal.
+    silent: bool,
 }
 
 impl fmt::Debug for Context {
@@ -33,6 +35,13 @@ impl Context {
     #[must_use]
     pub fn new(flags: GlobalFlags) -> Self {
         Self { flags, ..Self::default() }
+    }
+
+    /// Keeps credential programs from asking questions, for when nobody waits for one.
+    #[must_use]
+    pub fn without_questions(mut self) -> Self {
+        self.silent = true;
+        self
     }
 
     /// Gives a client for single requests, made from the kubeconfig and the flags. Standard input must have been read before.
@@ -95,6 +104,14 @@ impl Context {
         }
     }
 
+    /// The program that makes the credentials, if the user of the kubeconfig has one.
+    ///
+    /// # Errors
+    /// When there is no usable kubeconfig or context.
+    pub fn credential_program(&self) -> Result<Option<String>, ConnectionError> {
+        Ok(self.selected()?.credential_program())
+    }
+
     /// Name of the kubeconfig user, empty when unknown.
     #[must_use]
     pub fn user_name(&self) -> String {
@@ -133,7 +150,7 @@ impl Context {
             }
             Err(other) => return Err(other),
         };
-        selected.protect_stdin(std::io::stdin().is_terminal())?;
+        selected.protect_stdin(std::io::stdin().is_terminal() && !self.silent)?;
         Ok(selected)
     }
 

@@ -99,6 +99,7 @@ pub struct GlobalFlags {
         global = true,
         value_name = "NAMESPACE",
         hide_short_help = true,
+        alias = "control-namespace",
         env = "GITOPS_CONTROLLER_NAMESPACE",
         hide_env_values = true,
         default_value = "argocd"

@@ -255,6 +255,12 @@ impl Selected {
         self.cluster.server.as_deref().unwrap_or_default()
     }
 
+    /// The program that makes the credentials, if the user has one.
+    #[must_use]
+    pub fn credential_program(self) -> Option<String> {
+        self.user.exec.and_then(|exec| exec.command)
+    }
+
     /// Keeps credential plugins away from our standard input when it is not a terminal: it may hold a Secret.
     ///
     /// # Errors

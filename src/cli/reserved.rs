@@ -4,13 +4,8 @@ use super::Failure;
 
 /// Reserved words of the top level, with what they will do or what does it today.
 pub const COMMANDS: &[(&str, &str)] = &[
-    ("adopt", "carry a change made in the cluster back to Git"),
     ("cluster", "register clusters"),
-    ("completion", "shell completion"),
-    ("doctor", "check this machine and the cluster"),
-    ("drift", "show who changed which field"),
     ("events", "events of an Application and its objects"),
-    ("install", "install the controller; until then: kubectl apply -k deploy"),
     ("logs", "logs of an Application's pods; until then: kubectl logs"),
     ("migrate", "take over from Argo CD, Sealed Secrets or Flux"),
     ("render", "print the manifests of an Application"),
@@ -19,7 +14,6 @@ pub const COMMANDS: &[(&str, &str)] = &[
     ("rollback", "go back to an earlier sync"),
     ("tree", "show the objects of an Application as a tree; until then: kubectl gitops app get NAME"),
     ("ui", "a local web page"),
-    ("uninstall", "remove the controller; until then: kubectl delete -k deploy"),
 ];
 
 /// Commands of other tools that need no counterpart here.

@@ -8,8 +8,8 @@ use clap::{Command as Clap, CommandFactory, FromArgMatches, Parser, Subcommand};
 use crate::ui::{problem, stream};
 
 use super::{
-    Color, CommandResult, Context, Exit, Failure, GlobalFlags, app, appset, check, explain, keys, kubeseal, project, reseal,
-    reserved, seal, unseal, verify, version,
+    Color, CommandResult, Context, Exit, Failure, GlobalFlags, app, appset, check, completion, doctor, explain, install, keys,
+    kubeseal, project, reseal, reserved, seal, unseal, verify, version,
 };
 
 /// GitOps for Kubernetes: see, diff and sync Argo CD Applications, and seal Secrets for Git.
@@ -37,6 +37,9 @@ enum Command {
     #[command(visible_alias = "top")]
     Status(app::status::StatusArgs),
     Diff(app::diff::DiffArgs),
+    Drift(app::drift::DriftArgs),
+    #[command(alias = "capture")]
+    Adopt(app::adopt::AdoptArgs),
     #[command(alias = "reconcile")]
     Sync(Box<app::sync::SyncArgs>),
     Wait(app::wait::WaitArgs),
@@ -62,6 +65,10 @@ enum Command {
     /// Look after the sealing keys
     #[command(subcommand, visible_alias = "key")]
     Keys(keys::KeysCommand),
+    Install(install::InstallArgs),
+    Uninstall(install::UninstallArgs),
+    Doctor(doctor::DoctorArgs),
+    Completion(completion::CompletionArgs),
     Version(version::VersionArgs),
 }
 
@@ -69,6 +76,8 @@ async fn dispatch(command: Command, cx: &Context) -> CommandResult {
     match command {
         Command::Status(args) => app::status::run(args, cx).await,
         Command::Diff(args) => app::diff::run(args, cx).await,
+        Command::Drift(args) => app::drift::run(args, cx).await,
+        Command::Adopt(args) => app::adopt::run(args, cx).await,
         Command::Sync(args) => app::sync::run(*args, cx).await,
         Command::Wait(args) => app::wait::run(args, cx).await,
         Command::History(args) => app::history::run(args, cx).await,
@@ -83,6 +92,10 @@ async fn dispatch(command: Command, cx: &Context) -> CommandResult {
         Command::Verify(args) => verify::run(*args, cx).await,
         Command::Explain(args) => explain::run(*args, cx).await,
         Command::Keys(command) => keys::run(command, cx).await,
+        Command::Install(args) => install::run(args, cx).await,
+        Command::Uninstall(args) => install::uninstall(args, cx).await,
+        Command::Doctor(args) => doctor::run(args, cx).await,
+        Command::Completion(args) => completion::run(&args),
         Command::Version(args) => version::run(args, cx).await,
     }
 }
@@ -104,6 +117,12 @@ pub fn command() -> Clap {
 pub fn main() -> ExitCode {
     if kubeseal::is_called(std::env::args_os().next().as_deref()) {
         return kubeseal::main();
+    }
+    if completion::is_called(std::env::args_os().next().as_deref()) {
+        return completion::main();
+    }
+    if completion::answer_script() {
+        return ExitCode::SUCCESS;
     }
     let exit = match parse() {
         Ok(root) => run(root),
