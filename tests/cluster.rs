@@ -22,6 +22,8 @@ mod deploy;
 mod diff;
 #[path = "cluster/git_server.rs"]
 mod git_server;
+#[path = "cluster/helm.rs"]
+mod helm;
 #[path = "cluster/hooks.rs"]
 mod hooks;
 #[path = "cluster/install.rs"]

@@ -44,6 +44,7 @@ const PURE: &[&str] = &[
     "diff",
     "sealing",
     "project",
+    "source/credentials",
     "source/version",
     "sync/automation",
     "sync/comparison",
