@@ -24,6 +24,8 @@ mod diff;
 mod drift;
 #[path = "cluster/git_server.rs"]
 mod git_server;
+#[path = "cluster/guides.rs"]
+mod guides;
 #[path = "cluster/hooks.rs"]
 mod hooks;
 #[path = "cluster/install.rs"]
