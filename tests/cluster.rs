@@ -6,6 +6,8 @@ mod support;
 
 #[path = "cluster/application.rs"]
 mod application;
+#[path = "cluster/applicationset.rs"]
+mod applicationset;
 #[path = "cluster/cli.rs"]
 mod cli;
 #[path = "cluster/control_plane.rs"]
@@ -26,6 +28,8 @@ mod drift;
 mod git_server;
 #[path = "cluster/guides.rs"]
 mod guides;
+#[path = "cluster/helm.rs"]
+mod helm;
 #[path = "cluster/hooks.rs"]
 mod hooks;
 #[path = "cluster/install.rs"]

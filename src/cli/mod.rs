@@ -2,6 +2,7 @@
 
 mod access;
 pub mod app;
+pub mod appset;
 mod check;
 mod completion;
 mod context;
@@ -16,6 +17,7 @@ mod kubeconfig;
 mod kuberc;
 mod kubeseal;
 pub mod output;
+pub mod project;
 pub mod reference;
 pub mod reseal;
 mod reserved;

@@ -4,13 +4,10 @@ use super::Failure;
 
 /// Reserved words of the top level, with what they will do or what does it today.
 pub const COMMANDS: &[(&str, &str)] = &[
-    ("appset", "list and preview ApplicationSets; until then: kubectl get applicationsets -A"),
     ("cluster", "register clusters"),
     ("events", "events of an Application and its objects"),
     ("logs", "logs of an Application's pods; until then: kubectl logs"),
     ("migrate", "take over from Argo CD, Sealed Secrets or Flux"),
-    ("project", "list and explain AppProjects; until then: kubectl get appprojects -A"),
-    ("proj", "list and explain AppProjects; until then: kubectl get appprojects -A"),
     ("render", "print the manifests of an Application"),
     ("repo", "register repositories"),
     ("restore", "rebuild a cluster from Git and a key backup"),

@@ -144,7 +144,7 @@ async fn answer(State(state): State<Arc<Shared>>, request: Request) -> Response 
 }
 
 /// Kinds that can be listed, besides Applications.
-const LISTED: &[&str] = &["/secrets", "/sealedsecrets", "/deployments", "/statefulsets"];
+const LISTED: &[&str] = &["/secrets", "/sealedsecrets", "/deployments", "/statefulsets", "/applicationsets", "/appprojects"];
 
 /// The user may do everything but change roles of the whole cluster.
 fn review(body: &Bytes) -> Response {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::advice::Advice;
 use crate::api::Application;
+use crate::api::application::ApplicationSource;
 use crate::cli::Failure;
 use crate::cluster::Capabilities;
 use crate::render::{self, Renderer};
@@ -58,9 +59,12 @@ impl Sources {
     ) -> Result<Sourced, Failure> {
         let loader = Loader { app, instance, repositories: &self.repositories, renderer: &self.renderer, cluster };
         let mut sourced = Sourced { objects: Vec::new(), commits: Vec::new(), types: Vec::new() };
-        for source in app.sources() {
-            let revision = revision.unwrap_or_else(|| source.target_revision_or_head());
-            let loaded = loader.load(source, revision, Freshness::Now).await.map_err(|failed| Failure {
+        let sources: Vec<_> = app.sources().into_iter().cloned().collect();
+        let asked = |_: usize, source: &ApplicationSource| {
+            (revision.unwrap_or_else(|| source.target_revision_or_head()).to_owned(), Freshness::Now)
+        };
+        for loaded in loader.load(&sources, asked).await {
+            let loaded = loaded.map_err(|failed| Failure {
                 hint: failed.error.hint(),
                 ..Failure::new(format!("cannot render the source of {}", app.name())).with_cause(&failed.error)
             })?;
