@@ -26,6 +26,8 @@ mod diff;
 mod drift;
 #[path = "cluster/git_server.rs"]
 mod git_server;
+#[path = "cluster/guides.rs"]
+mod guides;
 #[path = "cluster/helm.rs"]
 mod helm;
 #[path = "cluster/hooks.rs"]

@@ -8,6 +8,7 @@ use tokio::sync::OnceCell;
 use tower::util::MapResponseLayer;
 
 use super::kubeconfig::{self, ConnectionError, Selected};
+use super::kuberc;
 use super::warnings::Warnings;
 use super::{Failure, GlobalFlags};
 
@@ -109,7 +110,7 @@ impl Context {
     /// # Errors
     /// When there is no usable kubeconfig or context.
     pub fn credential_program(&self) -> Result<Option<String>, ConnectionError> {
-        Ok(self.selected()?.credential_program())
+        Ok(self.selected()?.credential_program().map(str::to_owned))
     }
 
     /// Name of the kubeconfig user, empty when unknown.
@@ -150,6 +151,8 @@ impl Context {
             }
             Err(other) => return Err(other),
         };
+        let kuberc = kuberc::path(std::env::var_os("KUBERC").as_deref(), std::env::home_dir().as_deref());
+        selected.respect_kuberc(kuberc.as_deref())?;
         selected.protect_stdin(std::io::stdin().is_terminal() && !self.silent)?;
         Ok(selected)
     }

@@ -14,6 +14,7 @@ mod flags;
 mod install;
 pub mod keys;
 mod kubeconfig;
+mod kuberc;
 mod kubeseal;
 pub mod output;
 pub mod project;

@@ -103,13 +103,21 @@ async fn dispatch(command: Command, cx: &Context) -> CommandResult {
 /// The whole command line as clap knows it, with the reserved words.
 #[must_use]
 pub fn command() -> Clap {
-    let reserved = reserved::words().map(|word| {
-        Clap::new(word)
-            .hide(true)
-            .disable_help_flag(true)
-            .arg(clap::Arg::new("rest").num_args(0..).trailing_var_arg(true).allow_hyphen_values(true).hide(true))
-    });
-    Root::command().subcommands(reserved)
+    let root = Root::command();
+    let of_app: Vec<Clap> = app_words(&root).map(placeholder).collect();
+    root.subcommands(reserved::words().map(placeholder)).mut_subcommand("app", |app| app.subcommands(of_app))
+}
+
+/// The reserved words after `app` that are no commands: those become commands one by one.
+fn app_words(root: &Clap) -> impl Iterator<Item = &'static str> {
+    let app = root.find_subcommand("app");
+    reserved::app_words().filter(move |word| app.is_none_or(|app| app.find_subcommand(word).is_none()))
+}
+
+/// Takes whatever follows, so that the word itself can be explained.
+fn placeholder(word: &'static str) -> Clap {
+    let rest = clap::Arg::new("rest").num_args(0..).trailing_var_arg(true).allow_hyphen_values(true).hide(true);
+    Clap::new(word).hide(true).disable_help_flag(true).arg(rest)
 }
 
 /// Runs the program with the arguments of the process.
@@ -133,7 +141,15 @@ pub fn main() -> ExitCode {
 
 fn parse() -> Result<Root, Exit> {
     let matches = command().try_get_matches().map_err(|error| report_usage(&error))?;
-    if let Some(failure) = matches.subcommand_name().and_then(reserved::explain) {
+    let reserved = match matches.subcommand() {
+        Some(("app", below)) => {
+            let word = below.subcommand_name().filter(|word| app_words(&Root::command()).any(|known| known == *word));
+            word.and_then(reserved::explain_app)
+        }
+        Some((word, _)) => reserved::explain(word),
+        None => None,
+    };
+    if let Some(failure) = reserved {
         return Err(report(&failure));
     }
     Root::from_arg_matches(&matches).map_err(|error| report_usage(&error))

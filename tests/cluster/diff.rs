@@ -97,20 +97,25 @@ impl Bench {
     }
 
     async fn diff_with(&self, arguments: &[&str], variables: &[(&str, &std::ffi::OsStr)]) -> Seen {
-        self.run(".", &[&["diff", "web"], arguments].concat(), variables).await
+        self.gitops_with(".", &[&["diff", "web"], arguments].concat(), variables).await
     }
 
     /// Runs the program in a folder, with the pinned programs on its `PATH`.
     pub async fn gitops(&self, folder: impl AsRef<std::path::Path>, arguments: &[&str]) -> Seen {
-        self.run(folder, arguments, &[]).await
+        let path = format!("{}:/usr/bin:/bin", tools().bin().display());
+        self.gitops_with(folder, arguments, &[("PATH", path.as_ref())]).await
     }
 
-    async fn run(&self, folder: impl AsRef<std::path::Path>, arguments: &[&str], variables: &[(&str, &std::ffi::OsStr)]) -> Seen {
-        let path = format!("{}:/usr/bin:/bin", tools().bin().display());
+    async fn gitops_with(
+        &self,
+        folder: impl AsRef<std::path::Path>,
+        arguments: &[&str],
+        variables: &[(&str, &std::ffi::OsStr)],
+    ) -> Seen {
         let mut command = Command::new(env!("CARGO_BIN_EXE_kubectl-gitops"));
         command.env_clear().env("HOME", "/nonexistent").env("TMPDIR", self.temp.path()).kill_on_drop(true);
-        command.env("PATH", path).envs(variables.iter().copied());
-        command.current_dir(folder).args(arguments).arg("--kubeconfig").arg(self.cluster.kubeconfig_path());
+        command.envs(variables.iter().copied()).current_dir(folder).args(arguments);
+        command.arg("--kubeconfig").arg(self.cluster.kubeconfig_path());
         command.args(["--controller-namespace", self.control.name()]);
         let output = command.output().await.unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();

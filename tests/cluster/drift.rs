@@ -119,7 +119,8 @@ async fn a_kustomization_gets_its_image_changed_and_the_rest_as_a_patch() {
     assert_eq!(seen.code, Some(0), "{seen:?}");
     let report: Value = serde_json::from_str(&seen.out).unwrap();
     assert_eq!(report["files"], json!(["app/adopted-deployment-web.yaml", "app/kustomization.yaml"]), "{report}");
-    let expected = kustomization.replace("\"1\"", "\"2\"") + "patches:\n- path: adopted-deployment-web.yaml\n";
+    let expected = kustomization.replace("\"1\"", "\"2\"")
+        + "patches:\n- path: adopted-deployment-web.yaml\n  target:\n    group: apps\n    kind: Deployment\n    name: web\n";
     assert_eq!(file(&bench, "app/kustomization.yaml"), expected);
     let seen = bench.gitops(bench.repo.tree(), &["diff"]).await;
     assert_eq!((seen.code, seen.out.as_str()), (Some(0), ""), "{seen:?}");

@@ -15,7 +15,7 @@ pub mod sync;
 pub mod wait;
 
 pub use model::{App, path_or_chart, revisions, short};
-pub use select::{AppRef, Selection, api, api_all, get, list as list_apps};
+pub use select::{AppRef, Selection, api, api_all, each_page, get, list as list_apps};
 
 use clap::Subcommand;
 

@@ -202,6 +202,13 @@ fn list(state: &Shared, path: &str, query: &Query) -> Response {
             "applications.argoproj.io is forbidden: User \"ann\" cannot list resource \"applications\" in API group \"argoproj.io\" in the namespace \"forbidden\"",
         );
     }
+    match namespace(path) {
+        Some("expired") => return refuse(StatusCode::UNAUTHORIZED, "Unauthorized", "Unauthorized"),
+        Some("uninstalled") => {
+            return refuse(StatusCode::NOT_FOUND, "NotFound", "the server could not find the requested resource");
+        }
+        _ => {}
+    }
     let items: Vec<&Value> = inner.objects.values().filter(|object| in_scope(path, query, object)).collect();
     ok(&json!({ "apiVersion": "argoproj.io/v1alpha1", "kind": "ApplicationList",
         "metadata": { "resourceVersion": inner.version.to_string() }, "items": items }))

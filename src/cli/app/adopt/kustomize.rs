@@ -14,7 +14,7 @@ const MERGE_KEYS: &[&str] = &["name", "mountPath", "containerPort", "port"];
 /// Edits the kustomization and its patches; gives back what was changed and what could not be.
 pub fn edit(files: &mut Files, wishes: Vec<Wish>) -> (Vec<Wish>, Vec<Left>) {
     let Some(path) = NAMES.iter().map(|name| files.in_folder(name)).find(|path| files.text(path).is_some()) else {
-        return (Vec::new(), super::wish::all_left(wishes, "the source has no kustomization file"));
+        return (Vec::new(), super::wish::all_left(&wishes, "the source has no kustomization file"));
     };
     let (mut done, mut left) = (Vec::new(), Vec::new());
     for wish in wishes {
@@ -33,7 +33,12 @@ fn edit_one(files: &mut Files, path: &str, wish: &Wish) -> Result<(), String> {
         let name = patch_name(wish);
         add_patch(files, &name, wish)?;
         if !list(&mut kustomization, "patches")?.iter().any(|patch| patch["path"] == name) {
-            list(&mut kustomization, "patches")?.push(json!({ "path": name }));
+            // With a target it does not matter which namespace or prefix the object gets later.
+            let mut target = json!({ "kind": wish.key.kind, "name": wish.key.name });
+            if !wish.key.group.is_empty() {
+                target["group"] = json!(wish.key.group);
+            }
+            list(&mut kustomization, "patches")?.push(json!({ "path": name, "target": target }));
         }
     }
     files.change(path, 0, kustomization).map_err(|error| error.to_string())
@@ -87,10 +92,7 @@ fn patch_name(wish: &Wish) -> String {
 /// Adds the field to the object's strategic merge patch.
 fn add_patch(files: &mut Files, name: &str, wish: &Wish) -> Result<(), String> {
     let path = files.in_folder(name);
-    let mut metadata = Map::from_iter([("name".to_owned(), json!(wish.key.name))]);
-    if !wish.key.namespace.is_empty() {
-        metadata.insert("namespace".to_owned(), json!(wish.key.namespace));
-    }
+    let metadata = json!({ "name": wish.key.name });
     let head = json!({ "apiVersion": wish.object.api_version(), "kind": wish.key.kind, "metadata": metadata });
     let Some(text) = files.text(&path).cloned() else {
         let mut patch = head;

@@ -80,20 +80,28 @@ pub async fn run(args: AdoptArgs, cx: &Context) -> CommandResult {
     let at = |commit: &str| redirect(app.clone(), &remotes, &borrowed.url(), commit);
     refuse_other_revision(&comparer, &app, &at(&present)).await?;
 
-    let before = comparer.compare_at(&at(&present), None).await?;
-    let (wishes, mut left) = wish::wishes(&before, &args.objects, &args.force_field)?;
-    let mut files = Files::read(borrowed.top(), &source.path)?;
-    let (edited, refused) = match before.source_type() {
-        "Directory" => plain::edit(&mut files, wishes, &app.app.spec.destination.namespace),
-        "Kustomize" => kustomize::edit(&mut files, wishes),
-        other => (Vec::new(), wish::all_left(wishes, &format!("{other} sources take values; change the value that sets it"))),
+    let before = comparer.compare_whole(&at(&present), None).await?;
+    let (mut wishes, mut left) = wish::wishes(&before, &args.objects, &args.force_field)?;
+    let (files, proven) = loop {
+        let mut files = Files::read(borrowed.top(), &source.path)?;
+        let (edited, refused) = match before.source_type() {
+            "Directory" => plain::edit(&mut files, wishes, &app.app.spec.destination.namespace),
+            "Kustomize" => kustomize::edit(&mut files, wishes),
+            other => {
+                (Vec::new(), wish::all_left(&wishes, &format!("{other} sources take values; change the value that sets it")))
+            }
+        };
+        left.extend(refused);
+        let changed = borrowed.with_files(&present, &files.changed())?;
+        let after = comparer.compare_at(&at(&changed), None).await?;
+        let (proven, unproven) = prove(edited, &before.diff.objects, &after.diff.objects)?;
+        if unproven.is_empty() {
+            break (files, proven);
+        }
+        // Their edits change nothing, so they are not made.
+        left.extend(wish::all_left(&unproven, "something else in the source sets it again"));
+        wishes = proven;
     };
-    left.extend(refused);
-
-    let changed = borrowed.with_files(&present, &files.changed())?;
-    let after = comparer.compare_at(&at(&changed), None).await?;
-    let (proven, unproven) = prove(edited, &before.diff.objects, &after.diff.objects)?;
-    left.extend(unproven);
     if !args.dry_run && !proven.is_empty() {
         files.write()?;
     }
@@ -118,7 +126,7 @@ async fn refuse_other_revision(comparer: &Comparer<'_>, app: &App, present: &App
 }
 
 /// Everything that was edited must be gone from the difference, and nothing new may be in it.
-fn prove(edited: Vec<Wish>, before: &[ObjectDiff], after: &[ObjectDiff]) -> Result<(Vec<Wish>, Vec<Left>), Failure> {
+fn prove(edited: Vec<Wish>, before: &[ObjectDiff], after: &[ObjectDiff]) -> Result<(Vec<Wish>, Vec<Wish>), Failure> {
     let fields = |objects: &[ObjectDiff]| -> BTreeMap<String, String> {
         let of = |object: &ObjectDiff| {
             let whole = matches!(object.change, Change::Create | Change::Delete).then(|| (object.key.to_string(), String::new()));
@@ -134,8 +142,7 @@ fn prove(edited: Vec<Wish>, before: &[ObjectDiff], after: &[ObjectDiff]) -> Resu
     if let Some(new) = after.keys().find(|field| !before.contains_key(*field)) {
         return Err(Failure::new(format!("the edit would also change {new}; nothing was written")));
     }
-    let (unproven, proven): (Vec<Wish>, Vec<Wish>) = edited.into_iter().partition(|wish| after.contains_key(&wish.name()));
-    Ok((proven, wish::all_left(unproven, "something else in the source sets it again")))
+    Ok(edited.into_iter().partition(|wish| !after.contains_key(&wish.name())))
 }
 
 fn finish(adopted: &Adopted, args: &AdoptArgs) -> CommandResult {

@@ -16,7 +16,7 @@ pub fn edit(files: &mut Files, wishes: Vec<Wish>, namespace: &str) -> (Vec<Wish>
     wishes.into_iter().for_each(|wish| by_object.entry(wish.key.clone()).or_default().push(wish));
     for (key, wishes) in by_object {
         let Some((path, number, mut wanted)) = find(files, &key, namespace) else {
-            left.extend(super::wish::all_left(wishes, "no file of the source holds this object as it is"));
+            left.extend(super::wish::all_left(&wishes, "no file of the source holds this object as it is"));
             continue;
         };
         let mut edited = Vec::new();

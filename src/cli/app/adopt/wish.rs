@@ -55,7 +55,7 @@ pub struct Left {
 
 /// None of these can be, because of this.
 #[must_use]
-pub fn all_left(wishes: Vec<Wish>, reason: &str) -> Vec<Left> {
+pub fn all_left(wishes: &[Wish], reason: &str) -> Vec<Left> {
     wishes.iter().map(|wish| wish.left(reason)).collect()
 }
 
@@ -107,7 +107,7 @@ fn object_wishes(
         let hint = format!("kubectl get secret {} -n {} -o yaml | kubectl gitops seal > FILE", key.name, key.namespace);
         return Err(Left { hint: Some(hint), ..whole("the values of a Secret do not go into Git unsealed") });
     }
-    let Some(live) = compared.live_object(&object.key) else { return Err(whole("it is gone from the cluster")) };
+    let Some(live) = compared.live_object(&object.key).cloned() else { return Err(whole("it is gone from the cluster")) };
     let name = object.key.to_string();
     let owned = |path: &str| written.iter().find(|one| one.r#ref == name && one.path == path && one.expected);
     let is_forced = |path: &str| forced.iter().any(|one| one.trim_start_matches('.') == path.trim_start_matches('.'));

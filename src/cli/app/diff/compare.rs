@@ -41,11 +41,12 @@ const SETTINGS: &str = "argocd-cm";
 
 type Live = BTreeMap<ResourceKey, Arc<LiveObject>>;
 
-/// How an Application differs, and the live objects it was compared with.
+/// How an Application differs, and what more was found out on the way.
 #[derive(Debug)]
 pub(in crate::cli) struct Compared {
     pub diff: AppDiff,
-    live: Live,
+    /// Objects that differ, whole.
+    live: BTreeMap<ResourceKey, Object>,
     source_types: Vec<String>,
 }
 
@@ -58,9 +59,9 @@ impl Compared {
         }
     }
 
-    /// The live object as the API server gave it, with its managedFields.
-    pub fn live_object(&self, key: &ResourceKey) -> Option<Object> {
-        self.live.get(key).map(|live| live.object())
+    /// The live object as the API server gave it, with its managedFields; see [`Comparer::compare_whole`].
+    pub fn live_object(&self, key: &ResourceKey) -> Option<&Object> {
+        self.live.get(key)
     }
 }
 
@@ -93,7 +94,18 @@ impl<'a> Comparer<'a> {
         self.compare_at(app, revision).await.map(|compared| compared.diff)
     }
 
-    /// As [`Self::compare`], with the live objects.
+    /// As [`Self::compare`], and reads the objects that differ once more: comparing forgets most of their managedFields.
+    pub async fn compare_whole(&self, app: &App, revision: Option<&str>) -> Result<Compared, Failure> {
+        let mut compared = self.compare_at(app, revision).await?;
+        let differing = compared.diff.objects.iter().filter_map(|object| Some((&object.key, object.live.as_ref()?.version())));
+        for (key, version) in differing {
+            let live = self.get(key, version).await.map_err(|error| unanswered(self.cx, key, &error))?;
+            compared.live.extend(live.map(|live| (key.clone(), live)));
+        }
+        Ok(compared)
+    }
+
+    /// As [`Self::compare`], with what rendered the sources.
     pub async fn compare_at(&self, app: &App, revision: Option<&str>) -> Result<Compared, Failure> {
         check(app, revision)?;
         let name = app.full_name();
@@ -118,7 +130,7 @@ impl<'a> Comparer<'a> {
             objects: differing.into_iter().filter_map(|(_, diff)| diff).collect(),
             prunes: app.automated().is_some_and(|automated| automated.prune),
         };
-        Ok(Compared { diff, live, source_types: sourced.types })
+        Ok(Compared { diff, live: BTreeMap::new(), source_types: sourced.types })
     }
 
     async fn load(&self, app: &Application, instance: &str, revision: Option<&str>) -> Result<Sourced, Failure> {

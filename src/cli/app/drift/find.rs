@@ -46,7 +46,7 @@ pub struct Drifted {
 
 /// Everything that has drifted.
 pub fn drift(app: &str, compared: &Compared) -> Vec<Drifted> {
-    let of = |object: &ObjectDiff| object_drift(app, object, compared.live_object(&object.key).as_ref());
+    let of = |object: &ObjectDiff| object_drift(app, object, compared.live_object(&object.key));
     compared.diff.objects.iter().flat_map(of).collect()
 }
 

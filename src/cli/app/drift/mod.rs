@@ -66,7 +66,7 @@ pub async fn run(args: DriftArgs, cx: &Context) -> CommandResult {
     let mut items = Vec::new();
     for app in &apps {
         let revision = args.revision.clone().or_else(|| synced_revision(app));
-        let compared = comparer.compare_at(app, revision.as_deref()).await?;
+        let compared = comparer.compare_whole(app, revision.as_deref()).await?;
         let mut found = find::drift(&app.full_name(), &compared);
         found.iter_mut().for_each(|one| one.user = users.who(one));
         found.retain(|one| args.wants(one, now));
