@@ -6,6 +6,8 @@ mod support;
 
 #[path = "cluster/application.rs"]
 mod application;
+#[path = "cluster/applicationset.rs"]
+mod applicationset;
 #[path = "cluster/cli.rs"]
 mod cli;
 #[path = "cluster/control_plane.rs"]
