@@ -13,6 +13,7 @@ mod kubeconfig;
 mod kubeseal;
 pub mod output;
 pub mod reference;
+mod repo;
 pub mod reseal;
 mod reserved;
 mod root;

@@ -17,7 +17,6 @@ pub const COMMANDS: &[(&str, &str)] = &[
     ("project", "list and explain AppProjects; until then: kubectl get appprojects -A"),
     ("proj", "list and explain AppProjects; until then: kubectl get appprojects -A"),
     ("render", "print the manifests of an Application"),
-    ("repo", "register repositories"),
     ("restore", "rebuild a cluster from Git and a key backup"),
     ("rollback", "go back to an earlier sync"),
     ("tree", "show the objects of an Application as a tree; until then: kubectl gitops app get NAME"),

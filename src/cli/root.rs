@@ -8,7 +8,7 @@ use clap::{Command as Clap, CommandFactory, FromArgMatches, Parser, Subcommand};
 use crate::ui::{problem, stream};
 
 use super::{
-    Color, CommandResult, Context, Exit, Failure, GlobalFlags, app, check, explain, keys, kubeseal, reseal, reserved, seal,
+    Color, CommandResult, Context, Exit, Failure, GlobalFlags, app, check, explain, keys, kubeseal, repo, reseal, reserved, seal,
     unseal, verify, version,
 };
 
@@ -52,6 +52,9 @@ enum Command {
     Reseal(Box<reseal::ResealArgs>),
     Verify(Box<verify::VerifyArgs>),
     Explain(Box<explain::ExplainArgs>),
+    /// Register repositories and their logins
+    #[command(subcommand)]
+    Repo(repo::RepoCommand),
     /// Look after the sealing keys
     #[command(subcommand, visible_alias = "key")]
     Keys(keys::KeysCommand),
@@ -73,6 +76,7 @@ async fn dispatch(command: Command, cx: &Context) -> CommandResult {
         Command::Reseal(args) => reseal::run(*args, cx).await,
         Command::Verify(args) => verify::run(*args, cx).await,
         Command::Explain(args) => explain::run(*args, cx).await,
+        Command::Repo(command) => repo::run(command, cx).await,
         Command::Keys(command) => keys::run(command, cx).await,
         Command::Version(args) => version::run(args, cx).await,
     }

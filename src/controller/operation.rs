@@ -106,7 +106,8 @@ async fn resolved_targets(app: &Application, cx: &Context) -> Vec<String> {
     let mut resolved = Vec::new();
     for source in app.sources() {
         let target = source.target_revision_or_head();
-        let commit = cx.repositories.resolve(&source.repo_url, target, Freshness::Polled).await;
+        let reached = cx.repositories.of_project(app.project()).with_tag_prefix(source.tag_prefix());
+        let commit = reached.resolve(&source.repo_url, target, Freshness::Polled).await;
         resolved.push(commit.map(|commit| commit.to_string()).unwrap_or_default());
     }
     resolved

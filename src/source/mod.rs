@@ -13,14 +13,18 @@
 
 mod address;
 mod classify;
+mod client;
 pub mod credentials;
 mod error;
 mod failure;
+mod github_app;
 mod mirror;
+mod reach;
 mod refs;
 mod repositories;
 mod repository;
 mod state;
+mod submodules;
 mod tree;
 pub mod version;
 
@@ -29,6 +33,8 @@ mod https_tests;
 #[cfg(test)]
 mod outage_tests;
 #[cfg(test)]
+mod registered_tests;
+#[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
@@ -36,7 +42,7 @@ mod tests;
 pub use address::Address;
 pub use error::SourceError;
 pub use refs::Commit;
-pub use repositories::{Options, Repositories};
+pub use repositories::{Options, Repositories, Scoped};
 pub use repository::Freshness;
 pub(crate) use tree::clean_path;
 pub use tree::{Entry, EntryKind, Followed, SourceTree};

@@ -54,8 +54,22 @@ mod tests {
     use super::*;
 
     const TAGS: &[&str] = &[
-        "0.0.3", "0.0.4", "0.2.3", "0.3.0", "1.0.0", "v1.2.0", "1.2.9", "1.2.10", "1.3.0-rc.1", "1.10.0", "2.0.0-0", "2.0.0+k8s",
-        "latest", "release-3", "2.1.0-beta.2", "2.1.0-beta.11",
+        "0.0.3",
+        "0.0.4",
+        "0.2.3",
+        "0.3.0",
+        "1.0.0",
+        "v1.2.0",
+        "1.2.9",
+        "1.2.10",
+        "1.3.0-rc.1",
+        "1.10.0",
+        "2.0.0-0",
+        "2.0.0+k8s",
+        "latest",
+        "release-3",
+        "2.1.0-beta.2",
+        "2.1.0-beta.11",
     ];
 
     #[test]
@@ -63,7 +77,8 @@ mod tests {
         for version in ["1.2.3", "v1.2.3", "1.2", "1", "v2", "1.2.3-rc.1+build"] {
             assert!(is_version(version) && !is_constraint(version), "{version}");
         }
-        for constraint in ["1.2.*", "*", "1.x", ">=1.0.0 <2.0.0", ">=1, <2", "^1", "~1.2", "1.0 - 2.0", "!=1.2.3", "1.2.3 || 2.x"] {
+        for constraint in ["1.2.*", "*", "1.x", ">=1.0.0 <2.0.0", ">=1, <2", "^1", "~1.2", "1.0 - 2.0", "!=1.2.3", "1.2.3 || 2.x"]
+        {
             assert!(is_constraint(constraint), "{constraint}");
         }
         for name in ["main", "HEAD", "release/1.x-lts", "latest", "", "feature-1", "refs/tags/v1"] {

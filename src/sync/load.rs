@@ -6,7 +6,7 @@ use crate::api::Application;
 use crate::api::application::ApplicationSource;
 use crate::render::{AppIdentity, RenderError, Rendered, Renderer, Request};
 use crate::resource::Object;
-use crate::source::{Commit, Freshness, Repositories, SourceError};
+use crate::source::{Commit, Freshness, Repositories, Scoped, SourceError};
 
 /// What the sources of one Application are loaded with.
 #[derive(Debug, Clone, Copy)]
@@ -53,7 +53,7 @@ impl Loader<'_> {
         if let Some(what) = not_git(source) {
             return Err(unresolved(RenderError::NotSupportedYet { what, instead: "use a Git repository".into() }));
         }
-        let resolved = self.repositories.resolve(&source.repo_url, revision, freshness).await;
+        let resolved = self.reached(source).resolve(&source.repo_url, revision, freshness).await;
         let commit = resolved.map_err(|error| unresolved(error.into()))?;
         let revision = commit.to_string();
         // A source that others only refer to has no manifests of its own.
@@ -76,8 +76,12 @@ impl Loader<'_> {
     }
 
     async fn render(&self, source: &ApplicationSource, commit: &Commit) -> Result<Arc<Rendered>, RenderError> {
-        let tree = self.repositories.tree(&source.repo_url, commit).await?;
+        let tree = self.reached(source).tree(&source.repo_url, commit).await?;
         self.renderer.render(Request { source, tree: &tree, app: &self.identity() }).await
+    }
+
+    fn reached<'s>(&'s self, source: &'s ApplicationSource) -> Scoped<'s> {
+        self.repositories.of_project(self.app.project()).with_tag_prefix(source.tag_prefix())
     }
 
     fn identity(&self) -> AppIdentity {

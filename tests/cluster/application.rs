@@ -28,12 +28,17 @@ pub struct Bench {
 
 impl Bench {
     pub async fn start() -> Self {
+        Self::start_polling("1s").await
+    }
+
+    /// With a poll of every repository only so often.
+    pub async fn start_polling(interval: &str) -> Self {
         let cluster = Cluster::shared().await;
         let control = cluster.namespace("control").await;
         let destination = cluster.namespace("apps").await;
         let client = cluster.admin().await;
         let settings = json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "argocd-cm" },
-            "data": { "timeout.reconciliation": "1s", "timeout.reconciliation.jitter": "0s" } });
+            "data": { "timeout.reconciliation": interval, "timeout.reconciliation.jitter": "0s" } });
         let maps: Api<ConfigMap> = Api::namespaced(client.clone(), &control);
         maps.create(&PostParams::default(), &serde_json::from_value(settings).unwrap()).await.unwrap();
         // Making a key takes seconds, and sealing has tests of its own.
