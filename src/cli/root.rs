@@ -8,8 +8,8 @@ use clap::{Command as Clap, CommandFactory, FromArgMatches, Parser, Subcommand};
 use crate::ui::{problem, stream};
 
 use super::{
-    Color, CommandResult, Context, Exit, Failure, GlobalFlags, app, check, explain, keys, kubeseal, repo, reseal, reserved, seal,
-    unseal, verify, version,
+    Color, CommandResult, Context, Exit, Failure, GlobalFlags, app, appset, check, explain, keys, kubeseal, project, repo,
+    reseal, reserved, seal, unseal, verify, version,
 };
 
 /// GitOps for Kubernetes: see, diff and sync Argo CD Applications, and seal Secrets for Git.
@@ -19,6 +19,7 @@ use super::{
 #[command(
     name = "gitops",
     bin_name = "kubectl gitops",
+    version,
     disable_help_subcommand = true,
     subcommand_required = true,
     arg_required_else_help = true,
@@ -44,6 +45,12 @@ enum Command {
     /// Work with Applications
     #[command(subcommand, visible_alias = "apps")]
     App(app::AppCommand),
+    /// Work with ApplicationSets
+    #[command(subcommand, visible_alias = "appsets")]
+    Appset(appset::AppsetCommand),
+    /// Work with AppProjects
+    #[command(subcommand, visible_aliases = ["proj", "projects"])]
+    Project(project::ProjectCommand),
     /// Ask the controller's rules about objects in files
     #[command(subcommand)]
     Check(check::CheckCommand),
@@ -70,6 +77,8 @@ async fn dispatch(command: Command, cx: &Context) -> CommandResult {
         Command::History(args) => app::history::run(args, cx).await,
         Command::Refresh(args) => app::refresh::run(args, cx).await,
         Command::App(command) => app::run(command, cx).await,
+        Command::Appset(command) => appset::run(command, cx).await,
+        Command::Project(command) => project::run(command, cx).await,
         Command::Check(command) => check::run(command, cx).await,
         Command::Seal(args) => seal::run(*args, cx).await,
         Command::Unseal(args) => unseal::run(&args, cx),
@@ -117,14 +126,16 @@ fn parse() -> Result<Root, Exit> {
 
 /// Help and version are answers; everything else is a usage error.
 fn report_usage(error: &clap::Error) -> Exit {
-    let answer = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
-    let text = error.render();
-    if answer {
-        stream::out(&text.ansi().to_string());
-        return Exit::Done;
+    let text = error.render().ansi().to_string();
+    match error.kind() {
+        ErrorKind::DisplayVersion => stream::out(&version::client_line()),
+        ErrorKind::DisplayHelp => stream::out(&text),
+        _ => {
+            stream::say(text.trim_end());
+            return Exit::CouldNotRun;
+        }
     }
-    stream::say(text.ansi().to_string().trim_end());
-    Exit::CouldNotRun
+    Exit::Done
 }
 
 fn report(failure: &Failure) -> Exit {

@@ -5,10 +5,12 @@
 //!  projects ─────watch───┤                        ┌─ operation::step ─┐
 //!  repositories ──poll───┼─> reconcile one app ───┤                   ├──> one status patch, only on a change
 //!  live objects ─watch───┘                        └─ look (compare) ──┘
+//!  ApplicationSets, owned Applications, clusters, repositories ──> applicationset::run
 //!  SealedSecrets, sealing keys ──watch──> sealedsecret::run
 //! ```
 
 mod applications;
+pub mod applicationset;
 mod assessment;
 mod compare;
 mod context;
@@ -18,10 +20,10 @@ mod http;
 mod inputs;
 mod metrics;
 mod operation;
-mod patch;
 mod registered;
 pub mod sealedsecret;
 mod settings;
+mod settings_watch;
 mod status;
 mod webhook;
 
@@ -49,7 +51,7 @@ pub use self::http::Limit;
 use self::settings::Settings;
 use crate::advice::{Advice, Remedy};
 use crate::api::{AppProject, Application};
-use crate::cluster::{Discovery, HealthScripts, LiveCache, Writer};
+use crate::cluster::{Discovery, Lens, LiveCache, Writer};
 use crate::project::default_project;
 use crate::render::{self, Renderer};
 use crate::source::{self, Repositories};
@@ -70,6 +72,8 @@ pub struct Options {
     pub control_namespace: String,
     /// What the installation chose about sealing.
     pub sealing: sealedsecret::SealingOptions,
+    /// What the installation chose about ApplicationSets.
+    pub appsets: applicationset::AppsetOptions,
     /// Where `/healthz`, `/readyz`, `/metrics` and the API for kubeseal are served.
     pub listen_address: SocketAddr,
     /// How often one client may ask to verify or rotate.
@@ -99,6 +103,13 @@ pub enum Error {
         #[source]
         cause: std::io::Error,
     },
+    /// Requests to services outside the cluster cannot be made.
+    #[error("cannot make an HTTP client")]
+    HttpClient {
+        /// What the library said.
+        #[source]
+        cause: reqwest::Error,
+    },
     /// A loop ended that runs for ever.
     #[error("the {name} loop ended: {message}")]
     LoopEnded {
@@ -114,7 +125,7 @@ impl Advice for Error {
         match self {
             Self::Start { .. } => Remedy::GrantAccess,
             Self::Listen { .. } => Remedy::FixInput,
-            Self::LoopEnded { .. } => Remedy::ReportBug,
+            Self::HttpClient { .. } | Self::LoopEnded { .. } => Remedy::ReportBug,
         }
     }
 
@@ -124,7 +135,7 @@ impl Advice for Error {
                 Some("apply the shipped manifests (kubectl apply -k deploy) and check the ServiceAccount".into())
             }
             Self::Listen { .. } => Some("choose another --listen-address".into()),
-            Self::LoopEnded { .. } => None,
+            Self::HttpClient { .. } | Self::LoopEnded { .. } => None,
         }
     }
 }
@@ -146,9 +157,8 @@ pub async fn run(client: Client, options: Options) -> Result<(), Error> {
     let mut loops: JoinSet<(&'static str, String)> = JoinSet::new();
     let listed = Listed::default();
     let (projects, project_changes) = watch_projects(&client, &options.control_namespace, &listed, &mut loops);
-    let customisations = Arc::new(settings.customisations.clone());
-    let scripts = HealthScripts::new(Arc::clone(&customisations));
-    let (cache, live_changes) = LiveCache::new(client.clone(), scripts.clone());
+    let lens = Lens::new(settings.resources.clone());
+    let (cache, live_changes) = LiveCache::new(client.clone(), lens.clone());
     let repositories = Repositories::new(source::Options {
         poll_interval: settings.poll_interval,
         jitter: settings.jitter,
@@ -167,8 +177,7 @@ pub async fn run(client: Client, options: Options) -> Result<(), Error> {
         discovery: Discovery::new(client.clone()),
         cache,
         writer: Writer::new(client.clone()),
-        customisations,
-        scripts,
+        lens,
         projects,
         events: events::Events::new(client.clone(), "argocd-application-controller"),
         metrics: metrics::Metrics::new(),
@@ -182,14 +191,34 @@ pub async fn run(client: Client, options: Options) -> Result<(), Error> {
     let (secrets, routes) = (deliveries.secrets(), webhook::routes(deliveries));
     loops.spawn(async move { ("http", text(http::serve(listener, pages, keys, options.rate_limit, routes).await)) });
     loops.spawn(async move { ("sealing", text(sealedsecret::run(sealing).await)) });
-    let (apps, applications) = applications_loop(&cx, &listed, live_changes, project_changes);
+    let poll_interval = settings.poll_interval;
+    let settings_changes = settings_watch::follow(&cx, settings, &mut loops);
+    let changes = futures::stream::select(project_changes, settings_changes).boxed();
+    let (owned, owned_changes) = futures::channel::mpsc::unbounded();
+    let owned = applicationset::OwnedApplications::new(owned, options.appsets.progressive_syncs);
+    let (apps, applications) = applications_loop(&cx, &listed, live_changes, changes, owned);
     keep_registered(&cx, secrets, &listed, &mut loops);
     let (webhooks, known) = (Arc::clone(&cx), apps.clone());
     loops.spawn(async move {
         webhook::run(events, webhooks, known).await;
         ("webhooks", "the queue of deliveries ended".to_owned())
     });
-    loops.spawn(housekeeping(Arc::clone(&cx), listed.clone(), apps));
+    let used = Arc::default();
+    loops.spawn(housekeeping(Arc::clone(&cx), listed.clone(), apps.clone(), Arc::clone(&used)));
+    let sets = applicationset_context(&cx, apps, used, poll_interval, options.appsets)?;
+    let clusters = sets.clusters.clone().watch(cx.client.clone(), cx.control_namespace.clone());
+    loops.spawn(async move {
+        clusters.await;
+        ("clusters", "the stream of cluster Secrets ended".to_owned())
+    });
+    let lists = listed.clone();
+    loops.spawn(async move {
+        // Without them every Application would seem to be missing, and every project.
+        lists.wait_for_projects().await;
+        lists.wait_for_applications().await;
+        applicationset::run(sets, owned_changes).await;
+        ("applicationsets", "the stream of ApplicationSets ended".to_owned())
+    });
     loops.spawn(async move {
         // Without the projects every Application would seem to refer to one that does not exist.
         listed.wait_for_projects().await;
@@ -203,6 +232,30 @@ pub async fn run(client: Client, options: Options) -> Result<(), Error> {
         Some(Err(error)) => Err(Error::LoopEnded { name: "controller", message: error.to_string() }),
         None => Ok(()),
     }
+}
+
+/// What the ApplicationSet loop works with.
+fn applicationset_context(
+    cx: &Context,
+    apps: Store<DynamicObject>,
+    used: Arc<applicationset::UsedRepositories>,
+    poll_interval: Duration,
+    options: applicationset::AppsetOptions,
+) -> Result<Arc<applicationset::Context>, Error> {
+    Ok(Arc::new(applicationset::Context {
+        client: cx.client.clone(),
+        control_namespace: cx.control_namespace.clone(),
+        repositories: cx.repositories.clone(),
+        poll_interval,
+        projects: cx.projects.clone(),
+        apps,
+        clusters: applicationset::Clusters::default(),
+        events: events::Events::new(cx.client.clone(), "applicationset-controller"),
+        metrics: cx.metrics.sets.clone(),
+        http: applicationset::http_client().map_err(|cause| Error::HttpClient { cause })?,
+        options,
+        used,
+    }))
 }
 
 /// Makes a new sealing key whenever the process gets SIGUSR1, as Sealed Secrets does.
@@ -363,7 +416,8 @@ fn applications_loop(
     cx: &Arc<Context>,
     listed: &Listed,
     live_changes: tokio::sync::mpsc::UnboundedReceiver<String>,
-    project_changes: BoxStream<'static, ()>,
+    changes_for_all: BoxStream<'static, ()>,
+    mut owned: applicationset::OwnedApplications,
 ) -> (Store<DynamicObject>, impl Future<Output = ()> + Send + use<>) {
     let writer = reflector::store::Writer::new(application_resource());
     let store = writer.as_reader();
@@ -371,12 +425,15 @@ fn applications_loop(
     let stream = watcher(cx.applications(&cx.control_namespace), watcher::Config::default())
         .default_backoff()
         .reflect(writer)
-        .inspect(move |event| match event {
-            Ok(watcher::Event::InitDone) => {
-                listed.send_replace(true);
+        .inspect(move |event| {
+            owned.note(event);
+            match event {
+                Ok(watcher::Event::InitDone) => {
+                    listed.send_replace(true);
+                }
+                Ok(_) => {}
+                Err(error) => tracing::warn!(%error, "watching Applications failed, trying again"),
             }
-            Ok(_) => {}
-            Err(error) => tracing::warn!(%error, "watching Applications failed, trying again"),
         })
         .applied_objects();
     let controller = Controller::for_stream_with(stream, store.clone(), application_resource());
@@ -387,7 +444,7 @@ fn applications_loop(
     let applications = controller
         .with_config(kube::runtime::controller::Config::default().concurrency(CONCURRENCY))
         .reconcile_on(changed)
-        .reconcile_all_on(project_changes)
+        .reconcile_all_on(changes_for_all)
         .run(applications::reconcile, |object, error, _| after_error(&object, error), Arc::clone(cx))
         .for_each(|_| std::future::ready(()));
     (store, applications)
@@ -447,12 +504,18 @@ fn repositories_of(app: &DynamicObject) -> BTreeSet<String> {
 }
 
 /// Drops what nobody uses any more: repositories, and the live state of Applications that are gone.
-async fn housekeeping(cx: Arc<Context>, listed: Listed, apps: Store<DynamicObject>) -> (&'static str, String) {
+async fn housekeeping(
+    cx: Arc<Context>,
+    listed: Listed,
+    apps: Store<DynamicObject>,
+    of_sets: Arc<applicationset::UsedRepositories>,
+) -> (&'static str, String) {
     let mut known: BTreeMap<(String, String), Application> = BTreeMap::new();
     listed.wait_for_applications().await;
     loop {
         let state = apps.state();
-        let used: BTreeSet<String> = state.iter().flat_map(|app| repositories_of(app)).collect();
+        let mut used: BTreeSet<String> = state.iter().flat_map(|app| repositories_of(app)).collect();
+        used.extend(of_sets.all());
         cx.repositories.retain(&used);
         let current: BTreeMap<(String, String), Application> = state.iter().map(|app| (key_of(app), skeleton(app))).collect();
         for (key, app) in &known {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::customisation::{COMPARE_OPTIONS, Customisations, PREFIX};
+use crate::customisation::ResourceSettings;
 use crate::sync::retry;
 
 /// Settings of the controller.
@@ -17,8 +17,8 @@ pub struct Settings {
     pub submodules: bool,
     /// Longest delivery of a webhook.
     pub max_webhook_bytes: usize,
-    /// What is changed about kinds.
-    pub customisations: Customisations,
+    /// What is said about objects in destination clusters.
+    pub resources: ResourceSettings,
     /// What was written and has no effect, for the log.
     pub warnings: Vec<String>,
 }
@@ -27,7 +27,6 @@ pub struct Settings {
 const KNOWN: &[&str] = &[
     "timeout.reconciliation",
     "timeout.reconciliation.jitter",
-    "application.resourceTrackingMethod",
     MAX_WEBHOOK,
     // Deliveries of one burst are one listing here, so there is nothing to spread.
     "webhook.refresh.jitter",
@@ -50,9 +49,6 @@ impl Settings {
         };
         let poll_interval = duration("timeout.reconciliation", Duration::from_secs(120));
         let jitter = duration("timeout.reconciliation.jitter", Duration::from_secs(60));
-        if data.get("application.resourceTrackingMethod").is_some_and(|method| method != "annotation" && !method.is_empty()) {
-            warnings.push("argocd-cm application.resourceTrackingMethod: only `annotation` is supported yet".into());
-        }
         let max_webhook_bytes = match data.get(MAX_WEBHOOK).map(|text| text.trim().parse::<usize>()) {
             Some(Ok(megabytes)) if megabytes > 0 => megabytes.saturating_mul(1 << 20),
             None => 50 << 20,
@@ -61,13 +57,13 @@ impl Settings {
                 50 << 20
             }
         };
-        let customisations = Customisations::from_config_map(data);
-        warnings.extend(customisations.problems.iter().map(ToString::to_string));
-        let known = |key: &str| KNOWN.contains(&key) || key == COMPARE_OPTIONS || key.starts_with(PREFIX);
+        let resources = ResourceSettings::from_config_map(data);
+        warnings.extend(resources.problems.iter().map(|problem| format!("{problem} (hint: {})", problem.hint)));
+        let known = |key: &str| KNOWN.contains(&key) || ResourceSettings::reads(key);
         for key in data.keys().filter(|key| !known(key)) {
             warnings.push(format!("argocd-cm {key}: has no effect yet"));
         }
-        Self { poll_interval, jitter, submodules: true, max_webhook_bytes, customisations, warnings }
+        Self { poll_interval, jitter, submodules: true, max_webhook_bytes, resources, warnings }
     }
 }
 

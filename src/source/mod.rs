@@ -12,6 +12,9 @@
 //! Nothing of the machine's Git configuration is used: no system or user files, no credential helpers, no prompts.
 
 mod address;
+mod any;
+mod archive;
+pub mod charts;
 mod classify;
 mod client;
 pub mod credentials;
@@ -40,6 +43,9 @@ pub(crate) mod testing;
 mod tests;
 
 pub use address::Address;
+pub use any::is_elsewhere;
+use archive::Layout;
+pub use charts::{Access, Charts, Origin};
 pub use error::SourceError;
 pub use refs::Commit;
 pub use repositories::{Options, Repositories, Scoped};

@@ -14,7 +14,7 @@ use super::credentials::{Access, Catalogue};
 use super::github_app::GithubTokens;
 use super::repository::{Freshness, Reached, Repository};
 use super::submodules::{self, Submodule};
-use super::{Commit, SourceError, SourceTree, credentials};
+use super::{Charts, Commit, SourceError, SourceTree, credentials};
 
 /// Changes that a slow subscriber may lag behind before it misses some; it then has to look at every repository.
 const PENDING_CHANGES: usize = 256;
@@ -52,6 +52,7 @@ pub struct Repositories {
 struct Shared {
     options: Options,
     known: Mutex<BTreeMap<String, Known>>,
+    charts: Charts,
     /// What is registered; without it repositories are reached anonymously, or with the user's own ssh.
     catalogue: RwLock<Option<Catalogue>>,
     tokens: Arc<GithubTokens>,
@@ -84,8 +85,15 @@ impl Repositories {
     #[must_use]
     pub fn new(options: Options) -> Self {
         let (changes, _) = broadcast::channel(PENDING_CHANGES);
+        let charts = Charts::new(options.clone(), changes.clone());
         let (catalogue, tokens, refused) = (RwLock::default(), Arc::default(), Mutex::default());
-        Self { shared: Arc::new(Shared { options, known: Mutex::default(), catalogue, tokens, refused, changes }) }
+        Self { shared: Arc::new(Shared { options, known: Mutex::default(), charts, catalogue, tokens, refused, changes }) }
+    }
+
+    /// Charts and artifacts.
+    #[must_use]
+    pub fn charts(&self) -> &Charts {
+        &self.shared.charts
     }
 
     /// Finds the commit that a revision means. A full commit id is its own answer, without a request.
@@ -156,7 +164,8 @@ impl Repositories {
         futures::future::join_all(repositories.iter().map(|one| one.list_now())).await;
     }
 
-    /// Tells the normalised URL ([`Address::normalised`]) of every repository whose references changed.
+    /// Tells the normalised URL ([`Address::normalised`]) of every repository whose references changed, and the URL as it was
+    /// written of every place with other versions of a chart.
     #[must_use]
     pub fn subscribe(&self) -> broadcast::Receiver<String> {
         self.shared.changes.subscribe()
@@ -167,6 +176,7 @@ impl Repositories {
     /// One that was used since the last call stays all the same: who lists the users may not have heard of the newest yet, and
     /// an operation may read a repository that no spec names.
     pub fn retain(&self, in_use: &BTreeSet<String>) {
+        self.shared.charts.retain(in_use);
         let wanted: BTreeSet<String> =
             in_use.iter().filter_map(|url| Address::parse(url).ok()).map(|address| address.normalised()).collect();
         let mut all = self.known();
@@ -195,7 +205,7 @@ impl Repositories {
     }
 
     /// The files of a commit with those of its submodules, as deep as they go.
-    fn tree_of<'a>(
+    fn whole_tree<'a>(
         &'a self,
         repository: Arc<Repository>,
         project: &'a str,
@@ -235,7 +245,7 @@ impl Repositories {
         depth: usize,
     ) -> Result<SourceTree, SourceError> {
         let repository = self.repository(url, project, Some(outer))?;
-        self.tree_of(repository, project, commit, depth).await
+        self.whole_tree(repository, project, commit, depth).await
     }
 
     fn refused(&self) -> MutexGuard<'_, BTreeSet<String>> {
@@ -306,7 +316,7 @@ impl<'a> Scoped<'a> {
     /// # Errors
     /// Like there, and when what is registered about the repository cannot be used.
     pub async fn tree(&self, url: &str, commit: &Commit) -> Result<SourceTree, SourceError> {
-        self.all.tree_of(self.all.repository(url, self.project, None)?, self.project, commit, submodules::MAX_DEPTH).await
+        self.all.whole_tree(self.all.repository(url, self.project, None)?, self.project, commit, submodules::MAX_DEPTH).await
     }
 }
 

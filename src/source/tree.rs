@@ -58,6 +58,8 @@ pub struct SourceTree {
 struct Inner {
     store: gix::ThreadSafeRepository,
     commit: Commit,
+    /// Version or digest, for what comes from no commit.
+    revision: Option<String>,
     root: gix::ObjectId,
     url: String,
     /// Set when an object could not be read, so that the mirror is made anew.
@@ -82,20 +84,28 @@ impl SourceTree {
         damaged: Arc<AtomicBool>,
     ) -> Self {
         let links_checked = OnceLock::new();
-        Self { inner: Arc::new(Inner { store, commit, root, url, damaged, links_checked, submodules: None }) }
+        Self { inner: Arc::new(Inner { store, commit, revision: None, root, url, damaged, links_checked, submodules: None }) }
     }
 
     /// The same files with those of submodules in their folders.
     pub(super) fn with_submodules(&self, submodules: BTreeMap<String, Self>) -> Self {
-        let Inner { store, commit, root, url, damaged, .. } = self.inner.as_ref();
-        let (store, commit, url, damaged) = (store.clone(), commit.clone(), url.clone(), Arc::clone(damaged));
+        let Inner { store, commit, revision, root, url, damaged, .. } = self.inner.as_ref();
+        let (store, commit, revision) = (store.clone(), commit.clone(), revision.clone());
+        let (url, damaged, root) = (url.clone(), Arc::clone(damaged), *root);
         let (links_checked, submodules) = (OnceLock::new(), Some(submodules));
-        Self { inner: Arc::new(Inner { store, commit, root: *root, url, damaged, links_checked, submodules }) }
+        Self { inner: Arc::new(Inner { store, commit, revision, root, url, damaged, links_checked, submodules }) }
     }
 
     /// True once somebody looked for submodules.
     pub(super) fn knows_submodules(&self) -> bool {
         self.inner.submodules.is_some()
+    }
+
+    /// The files of an archive, unpacked into an object store. What is a commit elsewhere is the root folder here.
+    pub(super) fn of_archive(store: gix::ThreadSafeRepository, root: gix::ObjectId, url: String, revision: String) -> Self {
+        let commit = Commit::of_tree(root);
+        let (damaged, links_checked, revision, submodules) = (Arc::default(), OnceLock::new(), Some(revision), None);
+        Self { inner: Arc::new(Inner { store, commit, revision, root, url, damaged, links_checked, submodules }) }
     }
 
     /// False once an object could not be read, or when the mirror was made anew or deleted.
@@ -109,6 +119,12 @@ impl SourceTree {
     #[must_use]
     pub fn commit(&self) -> &Commit {
         &self.inner.commit
+    }
+
+    /// What the files were asked for by: the commit, the version of a chart, the digest of an artifact.
+    #[must_use]
+    pub fn revision(&self) -> &str {
+        self.inner.revision.as_deref().unwrap_or_else(|| self.inner.commit.as_str())
     }
 
     /// Git object id of the root folder.
@@ -352,7 +368,7 @@ impl SourceTree {
     /// The error for a path that the commit lacks.
     #[must_use]
     pub fn missing(&self, path: &str) -> SourceError {
-        SourceError::PathMissing { path: path.to_owned(), commit: self.inner.commit.to_string() }
+        SourceError::PathMissing { path: path.to_owned(), commit: self.revision().to_owned() }
     }
 
     fn damage(&self, error: impl std::fmt::Display) -> SourceError {

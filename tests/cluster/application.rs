@@ -28,11 +28,20 @@ pub struct Bench {
 
 impl Bench {
     pub async fn start() -> Self {
-        Self::start_polling("1s").await
+        Self::start_with(&[]).await
+    }
+
+    /// As [`start`](Self::start), with more arguments of the controller.
+    pub async fn start_with(extra_args: &[&str]) -> Self {
+        Self::launch("1s", extra_args).await
     }
 
     /// With a poll of every repository only so often.
     pub async fn start_polling(interval: &str) -> Self {
+        Self::launch(interval, &[]).await
+    }
+
+    async fn launch(interval: &str, extra_args: &[&str]) -> Self {
         let cluster = Cluster::shared().await;
         let control = cluster.namespace("control").await;
         let destination = cluster.namespace("apps").await;
@@ -46,7 +55,8 @@ impl Bench {
         let secrets: Api<Secret> = Api::namespaced(client.clone(), &control);
         secrets.create(&PostParams::default(), &serde_json::from_value(key).unwrap()).await.unwrap();
         let sealing = format!("--sealing-namespace={}", destination.name());
-        let controller = ControllerProcess::start(&cluster, &control, &[&sealing]).await;
+        let args: Vec<&str> = std::iter::once(sealing.as_str()).chain(extra_args.iter().copied()).collect();
+        let controller = ControllerProcess::start(&cluster, &control, &args).await;
         controller.wait_ready().await;
         Self { cluster, control, destination, client, git: GitServer::start(), controller }
     }
