@@ -10,6 +10,8 @@
 mod api_server;
 #[path = "cli/support/case.rs"]
 mod case;
+#[path = "cli/secrets.rs"]
+mod secrets;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -67,12 +69,25 @@ fn a_credential_plugin_gets_no_standard_input() {
         ),
     )
     .unwrap();
-    let mut program = Command::new(env!("CARGO_BIN_EXE_kubectl-gitops"));
-    program.args(["app", "list", "--kubeconfig"]).arg(&config).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-    let mut child = program.spawn().unwrap();
-    let _ = child.stdin.take().unwrap().write_all(b"marker-plaintext");
-    child.wait().unwrap();
-    assert_eq!(fs::read_to_string(&got).unwrap(), "", "the plugin read our standard input");
+    let secret = b"kind: Secret\nmetadata: {name: db, namespace: web}\nstringData: {a: marker-plaintext}\n";
+    let sealed = dir.path().join("sealed.yaml").display().to_string();
+    fs::copy("tests/fixtures/sealing/strict/sealed.yaml", &sealed).unwrap();
+    let commands: [&[&str]; 5] = [
+        &["app", "list"],
+        &["seal"],
+        &["seal", "-w", &sealed],
+        &["seal", "--merge-into", &sealed],
+        &["seal", "--set", "a", &sealed],
+    ];
+    for command in commands {
+        let _ = fs::remove_file(&got);
+        let mut program = Command::new(env!("CARGO_BIN_EXE_kubectl-gitops"));
+        program.args(command).arg("--kubeconfig").arg(&config).current_dir(dir.path());
+        let mut child = program.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let _ = child.stdin.take().unwrap().write_all(secret);
+        child.wait().unwrap();
+        assert_eq!(fs::read_to_string(&got).unwrap(), "", "{command:?}: the plugin read our standard input");
+    }
 }
 
 /// `kubectl gitops app list | head -1` ends without a word.

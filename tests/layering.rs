@@ -46,6 +46,7 @@ const PURE: &[&str] = &[
     "sealing",
     "project",
     "appset",
+    "source/version",
     "sync/automation",
     "sync/comparison",
     "sync/confirmation",

@@ -19,6 +19,7 @@ use super::{
 #[command(
     name = "gitops",
     bin_name = "kubectl gitops",
+    version,
     disable_help_subcommand = true,
     subcommand_required = true,
     arg_required_else_help = true,
@@ -121,14 +122,16 @@ fn parse() -> Result<Root, Exit> {
 
 /// Help and version are answers; everything else is a usage error.
 fn report_usage(error: &clap::Error) -> Exit {
-    let answer = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
-    let text = error.render();
-    if answer {
-        stream::out(&text.ansi().to_string());
-        return Exit::Done;
+    let text = error.render().ansi().to_string();
+    match error.kind() {
+        ErrorKind::DisplayVersion => stream::out(&version::client_line()),
+        ErrorKind::DisplayHelp => stream::out(&text),
+        _ => {
+            stream::say(text.trim_end());
+            return Exit::CouldNotRun;
+        }
     }
-    stream::say(text.ansi().to_string().trim_end());
-    Exit::CouldNotRun
+    Exit::Done
 }
 
 fn report(failure: &Failure) -> Exit {

@@ -54,6 +54,9 @@ pub enum RenderError {
     /// The program that renders is not installed.
     #[error("neither `kustomize` nor `kubectl` was found, one of which renders kustomizations")]
     ProgramMissing,
+    /// Helm is not installed.
+    #[error("`helm` was not found, which renders charts")]
+    HelmMissing,
     /// The program that renders failed.
     #[error("{program} failed: {problem}")]
     ProgramFailed {
@@ -115,9 +118,10 @@ impl Advice for RenderError {
             Self::NotSupportedYet { instead, .. } => instead.clone(),
             Self::TooLarge { .. } => "leave files out with spec.source.directory.exclude, or split the application".into(),
             Self::ProgramMissing => "install kustomize, or set GITOPS_KUSTOMIZE to its path".into(),
+            Self::HelmMissing => "install Helm, or set GITOPS_HELM to its path".into(),
             Self::ProgramFailed { .. } => "run the same program on a checkout of this commit to see the error on its own".into(),
             Self::ProgramTimeout { .. } | Self::OutputTooLarge { .. } => {
-                "split the application, or make the kustomization smaller".into()
+                "split the application, or make the kustomization or chart smaller".into()
             }
             Self::InvalidOption { .. } | Self::Machine { .. } => return None,
         })

@@ -10,8 +10,8 @@ use super::cache::{Cache, RenderKey};
 use super::environment::Environment;
 use super::failures::Failures;
 use super::{
-    AppIdentity, Counters, Input, Options, RenderError, Rendered, Request, SourceType, blocking, detect, directory, kustomize,
-    manifests, program, unknown_fields,
+    AppIdentity, Counters, Input, Options, RenderError, Rendered, Request, SourceType, blocking, detect, directory, helm,
+    kustomize, manifests, program, unknown_fields,
 };
 
 /// Changes whenever the same inputs give another answer, so that nothing old is taken for it.
@@ -30,6 +30,7 @@ pub(super) struct Shared {
     renders: AtomicU64,
     hits: AtomicU64,
     kustomize: tokio::sync::OnceCell<program::Kustomize>,
+    helm: tokio::sync::OnceCell<program::Helm>,
     processes: tokio::sync::Semaphore,
 }
 
@@ -49,6 +50,7 @@ struct Prepared {
 enum Job {
     Directory { tree: SourceTree, path: String, options: Directory },
     Kustomize(kustomize::Job),
+    Helm(helm::Job),
 }
 
 impl Renderer {
@@ -57,7 +59,6 @@ impl Renderer {
     pub fn new(options: Options) -> Self {
         let cache = Mutex::new(Cache::new(options.cache_bytes));
         let processes = tokio::sync::Semaphore::new(options.parallelism.max(1));
-        let kustomize = tokio::sync::OnceCell::new();
         Self {
             shared: Arc::new(Shared {
                 options,
@@ -65,7 +66,8 @@ impl Renderer {
                 failures: Mutex::default(),
                 renders: AtomicU64::new(0),
                 hits: AtomicU64::new(0),
-                kustomize,
+                kustomize: tokio::sync::OnceCell::new(),
+                helm: tokio::sync::OnceCell::new(),
                 processes,
             }),
         }
@@ -129,10 +131,13 @@ impl Renderer {
                 let kustomize = self.kustomize().await?.clone();
                 let _permit = self.shared.processes.acquire().await.map_err(RenderError::machine)?;
                 let output = job.run(&kustomize, &self.shared.options).await?;
-                let bytes = output.len();
-                let origin = format!("output of {}", kustomize.name());
-                let objects = blocking(move || manifests::finish(manifests::from_output(&origin, &output)?, &origin)).await?;
-                Ok((Rendered { objects, source_type: SourceType::Kustomize, warnings: Vec::new(), inputs: Vec::new() }, bytes))
+                from_program(output, kustomize.name(), SourceType::Kustomize, Vec::new()).await
+            }
+            Job::Helm(job) => {
+                let helm = self.helm().await?.clone();
+                let _permit = self.shared.processes.acquire().await.map_err(RenderError::machine)?;
+                let output = job.run(&helm, &self.shared.options).await?;
+                from_program(output, program::HELM_TEMPLATE, SourceType::Helm, job.warnings().await?).await
             }
         }
     }
@@ -145,12 +150,17 @@ impl Renderer {
                 let options = serde_json::to_string(options).map_err(RenderError::machine)?;
                 key(["directory", "", &options, &warnings], inputs)
             }
+            Job::Helm(job) => key(["helm", self.helm().await?.version(), &job.fingerprint(), &warnings], inputs),
             Job::Kustomize(job) => key(["kustomize", self.kustomize().await?.version(), &job.fingerprint(), &warnings], inputs),
         })
     }
 
     async fn kustomize(&self) -> Result<&program::Kustomize, RenderError> {
         self.shared.kustomize.get_or_try_init(|| program::Kustomize::find(&self.shared.options)).await
+    }
+
+    async fn helm(&self) -> Result<&program::Helm, RenderError> {
+        self.shared.helm.get_or_try_init(|| program::Helm::find(&self.shared.options)).await
     }
 
     fn failures(&self) -> std::sync::MutexGuard<'_, Failures> {
@@ -160,6 +170,18 @@ impl Renderer {
     fn cache(&self) -> std::sync::MutexGuard<'_, Cache> {
         self.shared.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The answer that a program wrote, and its size.
+async fn from_program(
+    output: String,
+    program: &str,
+    source_type: SourceType,
+    warnings: Vec<String>,
+) -> Result<(Rendered, usize), RenderError> {
+    let (bytes, origin) = (output.len(), format!("output of {program}"));
+    let objects = blocking(move || manifests::finish(manifests::from_output(&origin, &output)?, &origin)).await?;
+    Ok((Rendered { objects, source_type, warnings, inputs: Vec::new() }, bytes))
 }
 
 /// Reads what tells whether the answer is known: the tool, its options, its inputs.
@@ -176,11 +198,10 @@ fn prepare(source: &ApplicationSource, tree: &SourceTree, app: &AppIdentity) -> 
             let (job, inputs) = kustomize::prepare(&source, tree, &path, &environment)?;
             Ok(Prepared { warnings: kustomize::warnings(&source), job: Job::Kustomize(job), inputs })
         }
-        SourceType::Helm => Err(RenderError::NotSupportedYet {
-            what: format!("Helm (the chart in `{}`)", source.path),
-            instead: "commit the output of `helm template`, or set spec.source.directory.recurse for a folder of plain manifests"
-                .into(),
-        }),
+        SourceType::Helm => {
+            let (job, inputs, warnings) = helm::prepare(&source, tree, &path, app, &environment)?;
+            Ok(Prepared { warnings, job: Job::Helm(job), inputs })
+        }
         SourceType::Plugin => Err(RenderError::NotSupportedYet {
             what: "spec.source.plugin".into(),
             instead: "commit the rendered manifests, or use kustomize or a plain directory".into(),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::api::Application;
 use crate::api::application::ApplicationSource;
+use crate::cluster::Capabilities;
 use crate::render::{AppIdentity, RenderError, Rendered, Renderer, Request};
 use crate::resource::Object;
 use crate::source::{Commit, Freshness, Repositories, SourceError};
@@ -19,6 +20,8 @@ pub struct Loader<'a> {
     pub repositories: &'a Repositories,
     /// Turns them into manifests.
     pub renderer: &'a Renderer,
+    /// What the destination serves.
+    pub cluster: &'a Arc<Capabilities>,
 }
 
 /// What one source says at one commit.
@@ -86,6 +89,7 @@ impl Loader<'_> {
             instance_name: self.instance.to_owned(),
             project: self.app.project().to_owned(),
             destination_namespace: self.app.spec.destination.namespace.clone(),
+            cluster: self.cluster.clone(),
         }
     }
 }
@@ -112,7 +116,7 @@ mod tests {
         let renderer = Renderer::new(crate::render::Options::default());
         let app = Application::default();
         let objects = async |repositories: &Repositories| {
-            let loader = Loader { app: &app, instance: "web", repositories, renderer: &renderer };
+            let loader = Loader { app: &app, instance: "web", repositories, renderer: &renderer, cluster: &Arc::default() };
             loader.load(&source, "main", Freshness::Now).await.unwrap().objects.len()
         };
         let first = repositories(cache.path());

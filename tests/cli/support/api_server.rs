@@ -137,7 +137,7 @@ async fn answer(State(state): State<Arc<Shared>>, request: Request) -> Response 
         {
             list_any(&state, &path, &query)
         }
-        Method::POST if path.ends_with("/secrets") => create(&state, &path, &query, &body),
+        Method::POST if path.ends_with("/secrets") || path.ends_with("/leases") => create(&state, &path, &query, &body),
         Method::GET => get(&state, &path),
         _ => refuse(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", "not in this test"),
     }

@@ -11,6 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt, stream as streams};
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::{Api, Client};
 
 use super::predict::{Prediction, predict, tell_guesses, unanswered};
 use crate::advice::Advice;
@@ -18,8 +20,9 @@ use crate::api::Application;
 use crate::api::application::{Operation, OperationState, SyncOperation};
 use crate::cli::app::{App, revisions};
 use crate::cli::{Context, Failure};
-use crate::cluster::{ClusterError, Discovery, LiveObject, Writer};
-use crate::diff::{self, ObjectDiff, normalise_live, normalise_target, object_diff};
+use crate::cluster::{ClusterError, Discovery, Lens, LiveObject, Writer};
+use crate::customisation::ResourceSettings;
+use crate::diff::{ObjectDiff, Rules, normalise_live, normalise_target, object_diff};
 use crate::project;
 use crate::render::{self, Renderer};
 use crate::resource::tracking::instance_name;
@@ -28,13 +31,16 @@ use crate::source::{self, Freshness, Repositories};
 use crate::sync::comparison::SyncCode;
 use crate::sync::hooks::{self, Role};
 use crate::sync::load::Loader;
+use crate::sync::targets::{self, Place};
 use crate::sync::tasks::{self, Action};
-use crate::sync::{Comparison, Item, Policy, Targets, Task, targets};
+use crate::sync::{Comparison, Item, Policy, Targets, Task};
 use crate::ui::diff_view::AppDiff;
 use crate::ui::{problem, stream};
 
 /// Requests to the API server at a time.
 const REQUESTS: usize = 8;
+/// Name of the settings ConfigMap.
+const SETTINGS: &str = "argocd-cm";
 /// Longer than any run: one look is all a command needs.
 const NO_POLL: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -47,6 +53,8 @@ pub(super) struct Comparer<'a> {
     renderer: Renderer,
     discovery: Discovery,
     writer: Writer,
+    settings: Arc<ResourceSettings>,
+    lens: Lens,
     /// Holds clones and checkouts; goes away with this value.
     _work: tempfile::TempDir,
 }
@@ -59,10 +67,13 @@ impl<'a> Comparer<'a> {
         })?;
         let git = source::Options::new(work.path().join("git"));
         let rendering = render::Options { temp_dir: Some(work.path().join("render")), ..render::Options::default() };
+        let lens = Lens::new(settings(cx, &client).await);
         Ok(Self {
             cx,
             repositories: Repositories::new(source::Options { poll_interval: NO_POLL, jitter: Duration::ZERO, ..git }),
             renderer: Renderer::new(rendering),
+            settings: lens.settings(),
+            lens,
             discovery: Discovery::new(client.clone()),
             writer: Writer::new(client),
             _work: work,
@@ -78,9 +89,9 @@ impl<'a> Comparer<'a> {
         let (objects, commits) = self.load(app, &instance, revision).await?;
         let targets = self.targets(app, &instance, objects).await?;
         let live = self.live(app, &instance, &targets).await?;
-        let predictions = self.predictions(app, &targets, &live).await?;
+        let (predictions, rules) = self.predictions(app, &targets, &live).await?;
         tell_guesses(predictions.iter());
-        let differing = object_diffs(app, targets, &live, &predictions);
+        let differing = object_diffs(app, targets, &live, &predictions, &rules);
         let unseen = |(key, diff): &(ResourceKey, Option<ObjectDiff>)| {
             diff.is_none() && matches!(predictions.get(key), Some(Prediction::Certain(_)))
         };
@@ -101,7 +112,11 @@ impl<'a> Comparer<'a> {
         instance: &str,
         revision: Option<&str>,
     ) -> Result<(Vec<Object>, Vec<String>), Failure> {
-        let loader = Loader { app, instance, repositories: &self.repositories, renderer: &self.renderer };
+        let cluster = self.discovery.capabilities().await.map_err(|error| Failure {
+            hint: error.hint(),
+            ..Failure::new("cannot look up the kinds of the cluster").with_cause(&error)
+        })?;
+        let loader = Loader { app, instance, repositories: &self.repositories, renderer: &self.renderer, cluster: &cluster };
         let (mut objects, mut commits) = (Vec::new(), Vec::new());
         for source in app.sources() {
             let revision = revision.unwrap_or_else(|| source.target_revision_or_head());
@@ -126,11 +141,14 @@ impl<'a> Comparer<'a> {
             .map_err(|error| self.cx.explain_cluster(&error, "look up the kinds of the cluster"))?;
         let declared = targets::scopes_of_crds(&objects);
         let scope = |kind: &GroupKind| self.discovery.known(kind).map(|info| info.namespaced);
-        let mut targets = targets::prepare(objects, instance, &app.spec.destination.namespace, scope);
+        let place = Place {
+            instance,
+            namespace: &app.spec.destination.namespace,
+            server: project::IN_CLUSTER_SERVER,
+            settings: &self.settings,
+        };
+        let mut targets = targets::prepare(objects, place, scope);
         targets.notices.iter().for_each(|(_, text)| note(text));
-        for ignored in diff::unsupported(&app.spec.ignore_differences) {
-            note(&format!("{} has no effect yet", ignored.field));
-        }
         for kind in targets.kinds().iter().filter(|kind| scope(kind).is_none() && !declared.contains_key(kind)) {
             note(&format!("kind {kind} is not installed in the cluster"));
         }
@@ -162,7 +180,7 @@ impl<'a> Comparer<'a> {
         let all: Vec<(ResourceKey, String)> = wanted.chain(former).collect();
         let reads = streams::iter(all).map(|(key, version)| async move {
             let found = self.get(&key, &version).await.map_err(|error| unanswered(self.cx, &key, &error))?;
-            Ok::<_, Failure>(found.map(|object| (key, Arc::new(LiveObject::from_object(object)))))
+            Ok::<_, Failure>(found.map(|object| (key, Arc::new(LiveObject::assessed(object, &self.lens)))))
         });
         let found: Vec<_> = reads.buffered(REQUESTS).try_collect().await?;
         let is_ours =
@@ -182,7 +200,7 @@ impl<'a> Comparer<'a> {
         app: &Application,
         targets: &Targets,
         live: &Live,
-    ) -> Result<BTreeMap<ResourceKey, Prediction>, Failure> {
+    ) -> Result<(BTreeMap<ResourceKey, Prediction>, BTreeMap<ResourceKey, Rules>), Failure> {
         let pairs = targets
             .objects
             .iter()
@@ -190,11 +208,39 @@ impl<'a> Comparer<'a> {
             .filter_map(|(key, target)| Some((key, target, live.get(key)?, self.discovery.known(&key.group_kind())?)));
         let pairs: Vec<_> = pairs.collect();
         let asked = streams::iter(pairs).map(|(key, target, live, kind)| async move {
-            let ignore = diff::rules_for(key, &app.spec.ignore_differences);
-            let prediction = predict(&self.writer, &kind, target, live, &ignore).await;
-            prediction.map(|prediction| (key.clone(), prediction)).map_err(|error| unanswered(self.cx, key, &error))
+            let rules = self.rules(key, app)?;
+            let (prediction, rules) =
+                predict(&self.writer, &kind, target, live, rules).await.map_err(|error| unanswered(self.cx, key, &error))?;
+            Ok::<_, Failure>(((key.clone(), prediction), (key.clone(), rules)))
         });
-        asked.buffered(REQUESTS).try_collect().await
+        let answered: Vec<_> = asked.buffered(REQUESTS).try_collect().await?;
+        Ok(answered.into_iter().unzip())
+    }
+
+    /// Which differences of one object count, by the Application and by the operators' settings.
+    fn rules(&self, key: &ResourceKey, app: &Application) -> Result<Rules, Failure> {
+        if let Some(problem) = self.settings.customisations.problem_of(&key.group_kind()) {
+            return Err(problem.clone().into());
+        }
+        let rules = Rules::of(key, &app.spec.ignore_differences, &self.settings.customisations);
+        rules.check()?;
+        Ok(rules)
+    }
+}
+
+/// What operators say in `argocd-cm`. Who may not read it compares without, and is told.
+async fn settings(cx: &Context, client: &Client) -> ResourceSettings {
+    let api: Api<ConfigMap> = Api::namespaced(client.clone(), &cx.flags.controller_namespace);
+    match api.get_opt(SETTINGS).await {
+        Ok(found) => {
+            let settings = ResourceSettings::from_config_map(&found.and_then(|map| map.data).unwrap_or_default());
+            settings.problems.iter().for_each(|problem| note(&problem.to_string()));
+            settings
+        }
+        Err(error) => {
+            note(&format!("{SETTINGS} cannot be read, so differences that it ignores are shown: {error}"));
+            ResourceSettings::default()
+        }
     }
 }
 
@@ -238,6 +284,7 @@ fn object_diffs(
     targets: Targets,
     live: &Live,
     predictions: &BTreeMap<ResourceKey, Prediction>,
+    rules: &BTreeMap<ResourceKey, Rules>,
 ) -> Vec<(ResourceKey, Option<ObjectDiff>)> {
     let mut pairs: BTreeMap<ResourceKey, Option<Object>> =
         targets.objects.into_iter().map(|(key, target)| (key, Some(target))).collect();
@@ -258,16 +305,19 @@ fn object_diffs(
     // What a sync would do in the end; hooks are run, not kept in sync.
     let policy = Policy { out_of_sync_only: true, skip_hooks: true, ..Policy::of(app, &state) };
     let differing = |task: Task| {
-        let ignore = diff::rules_for(&task.key, &app.spec.ignore_differences);
-        let before = live.get(&task.key).map(|live| normalise_live(&live.object(), &ignore));
-        let after = match &task.action {
+        let rules = rules.get(&task.key).cloned().unwrap_or_default();
+        let mut before = live.get(&task.key).map(|live| normalise_live(&live.object(), &rules));
+        let mut after = match &task.action {
             Action::Apply { object, .. } => Some(match predictions.get(&task.key).and_then(Prediction::object) {
-                Some(predicted) => normalise_live(predicted, &ignore),
+                Some(predicted) => normalise_live(predicted, &rules),
                 None => normalise_target(object),
             }),
             Action::Prune { .. } => None,
             Action::Keep { .. } => return None,
         };
+        if let (Some(before), Some(after)) = (&mut before, &mut after) {
+            rules.align(after, before);
+        }
         let diff = object_diff(&task.key, before.as_ref(), after.as_ref());
         Some((task.key, diff))
     };
