@@ -216,6 +216,7 @@ pub async fn run(client: Client, options: Options) -> Result<(), Error> {
         // Without them every Application would seem to be missing, and every project.
         lists.wait_for_projects().await;
         lists.wait_for_applications().await;
+        lists.wait_for_registered().await;
         applicationset::run(sets, owned_changes).await;
         ("applicationsets", "the stream of ApplicationSets ended".to_owned())
     });
