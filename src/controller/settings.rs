@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::customisation::{COMPARE_OPTIONS, Customisations, PREFIX};
+use crate::render::Tools;
 use crate::sync::retry;
 
 /// Settings of the controller.
@@ -15,6 +16,8 @@ pub struct Settings {
     pub jitter: Duration,
     /// What is changed about kinds.
     pub customisations: Customisations,
+    /// What is chosen about the tools that render.
+    pub tools: Tools,
     /// What was written and has no effect, for the log.
     pub warnings: Vec<String>,
 }
@@ -42,11 +45,11 @@ impl Settings {
         }
         let customisations = Customisations::from_config_map(data);
         warnings.extend(customisations.problems.iter().map(ToString::to_string));
-        let known = |key: &str| KNOWN.contains(&key) || key == COMPARE_OPTIONS || key.starts_with(PREFIX);
+        let known = |key: &str| KNOWN.contains(&key) || key == COMPARE_OPTIONS || key.starts_with(PREFIX) || Tools::reads(key);
         for key in data.keys().filter(|key| !known(key)) {
             warnings.push(format!("argocd-cm {key}: has no effect yet"));
         }
-        Self { poll_interval, jitter, customisations, warnings }
+        Self { poll_interval, jitter, customisations, tools: Tools::from_config_map(data), warnings }
     }
 }
 
@@ -61,6 +64,11 @@ mod tests {
         };
         assert_eq!(settings(&[]).poll_interval, Duration::from_secs(120));
         assert_eq!(settings(&[("timeout.reconciliation", "3m")]).poll_interval, Duration::from_secs(180));
+        let helm = settings(&[("kustomize.buildOptions", "--enable-helm")]);
+        assert_eq!(
+            (helm.tools.kustomize_build_options.as_slice(), helm.warnings.len()),
+            (["--enable-helm".to_owned()].as_slice(), 0)
+        );
         let odd = settings(&[("timeout.reconciliation", "soon"), ("oidc.config", "x")]);
         assert_eq!(odd.poll_interval, Duration::from_secs(120));
         assert_eq!(odd.warnings.len(), 2, "{:?}", odd.warnings);

@@ -2,7 +2,7 @@
 //! application reads renders nothing.
 //!
 //! ```text
-//!  source + overrides ──> which tool ──> inputs (path, git id) ──> RenderKey ──> cache ──hit──> Rendered
+//!  source + overrides ──> which tool ──> inputs (path, git id) ──> RenderKey ──> memory, disk ──hit──> Rendered
 //!                                                                                  └─miss─> directory: in this process
 //!                                                                                           kustomize: a child process
 //! ```
@@ -18,12 +18,16 @@ mod kustomize;
 mod manifests;
 mod program;
 mod renderer;
+mod sandbox;
+mod tools;
 
 #[cfg(test)]
 mod tests;
 
 use std::path::PathBuf;
 use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
 
 use crate::api::application::ApplicationSource;
 use crate::resource::Object;
@@ -32,15 +36,25 @@ use crate::source::SourceTree;
 pub use cache::RenderKey;
 pub use directory::MAX_COMBINED_BYTES;
 pub use error::RenderError;
-pub use renderer::Renderer;
+pub use renderer::{Explained, Origin, Renderer};
+pub use sandbox::{Confinement, confinement};
+pub use tools::{KustomizeVersion, Tools};
 
 /// How to render.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Most bytes of manifests that are remembered.
-    pub cache_bytes: usize,
+    /// Most bytes of manifests that are remembered in memory.
+    pub cache_bytes: u64,
+    /// Folder in which they are remembered as well; nowhere when absent. It may be deleted at any time.
+    pub disk_cache: Option<PathBuf>,
+    /// Most bytes of that folder.
+    pub disk_cache_bytes: u64,
+    /// What the installation chose about the tools.
+    pub tools: Tools,
     /// The kustomize program; found through `GITOPS_KUSTOMIZE` and `PATH` when absent.
     pub kustomize: Option<PathBuf>,
+    /// The helm program; found through `GITOPS_HELM` and `PATH` when absent.
+    pub helm: Option<PathBuf>,
     /// Folder for checkouts of child processes; the system's when absent.
     pub temp_dir: Option<PathBuf>,
     /// Limit of one child process.
@@ -56,7 +70,11 @@ impl Default for Options {
         Self {
             // About a thousand applications of 64 KiB each.
             cache_bytes: 64 << 20,
+            disk_cache: None,
+            disk_cache_bytes: 512 << 20,
+            tools: Tools::default(),
             kustomize: None,
+            helm: None,
             temp_dir: None,
             // Argo CD's limit for programs.
             timeout: Duration::from_secs(90),
@@ -92,7 +110,7 @@ pub struct Request<'a> {
 }
 
 /// The tool that rendered; the values of `status.sourceType`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SourceType {
     /// Plain files.
     #[default]
@@ -117,7 +135,8 @@ impl std::fmt::Display for SourceType {
 }
 
 /// The answer. Lists are taken apart; duplicates are left to the caller.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Rendered {
     /// The objects, in the order of the source.
     pub objects: Vec<Object>,
@@ -130,7 +149,7 @@ pub struct Rendered {
 }
 
 /// One file or folder that a render depends on.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Input {
     /// Path from the root of the repository; empty for the whole commit.
     pub path: String,
@@ -143,7 +162,7 @@ pub struct Input {
 pub struct Counters {
     /// Renders that were done.
     pub renders: u64,
-    /// Answers from memory.
+    /// Answers that were remembered, in memory or on disk.
     pub cache_hits: u64,
 }
 

@@ -1,4 +1,5 @@
-//! Child processes that render: an empty environment, a private home, limits on time and output, killed as a group.
+//! Child processes that render: an empty environment, a private home, no rights beyond it ([`super::sandbox`]), limits on time
+//! and output, killed as a group.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -7,6 +8,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 
+use super::sandbox::{self, Bounds, Rights};
 use super::{Options, RenderError};
 
 /// What a child finds on its path: kustomize needs `git` there for remote bases, and nothing else.
@@ -17,6 +19,14 @@ const MAX_COMPLAINT: usize = 2000;
 const MAX_STDERR_BYTES: usize = 64 << 10;
 /// Asking a program for its version takes milliseconds; a program that hangs there is not the right one.
 const VERSION_TIMEOUT: Duration = Duration::from_secs(10);
+/// Memory of one program. Charts and kustomizations of thousands of objects need about a third of it.
+const MAX_MEMORY_BYTES: u64 = 1 << 30;
+/// Size of one file that a program writes.
+const MAX_FILE_BYTES: u64 = 256 << 20;
+/// What Go programs say when the limit of memory stops them; a page of addresses follows.
+const RUNS_OUT_OF_MEMORY: &[&str] = &["runtime: out of memory", "runtime: cannot allocate memory"];
+/// Processor time per second of wall time: programs use several cores.
+const CORES: u32 = 4;
 
 /// The program that builds kustomizations: kustomize itself, or the copy inside kubectl.
 #[derive(Debug, Clone)]
@@ -26,13 +36,20 @@ pub(super) struct Kustomize {
     version: String,
 }
 
+/// One build: where, and with which options.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct KustomizeBuild<'a> {
+    pub(super) checkout: &'a Path,
+    /// Folder of the kustomization in the checkout.
+    pub(super) folder: &'a str,
+    pub(super) home: &'a Path,
+    pub(super) arguments: &'a [String],
+}
+
 impl Kustomize {
-    /// Finds the program and asks for its version.
-    pub(super) async fn find(options: &Options) -> Result<Self, RenderError> {
-        let named = options
-            .kustomize
-            .clone()
-            .or_else(|| std::env::var_os("GITOPS_KUSTOMIZE").filter(|path| !path.is_empty()).map(PathBuf::from));
+    /// Finds the program, unless it is named, and asks for its version.
+    pub(super) async fn find(named: Option<PathBuf>, options: &Options) -> Result<Self, RenderError> {
+        let named = named.or_else(|| options.kustomize.clone()).or_else(|| from_environment("GITOPS_KUSTOMIZE"));
         let (program, inside_kubectl) = match named {
             Some(program) => {
                 let kubectl = program.file_name().is_some_and(|name| name == "kubectl");
@@ -47,7 +64,8 @@ impl Kustomize {
         // The library's text holds the random name of the folder.
         let home = tempfile::tempdir().map_err(|error| RenderError::machine(error.kind()))?;
         let limits = Limits { timeout: VERSION_TIMEOUT, max_output_bytes: MAX_STDERR_BYTES };
-        let output = run(&program, arguments.iter().map(OsStr::new), home.path(), home.path(), &[], &limits).await?;
+        let rights = Rights { place: home.path(), programs: &[], network: false };
+        let output = run(&program, arguments.iter().map(OsStr::new), home.path(), home.path(), &[], &rights, &limits).await?;
         let version = format!("{} {}", if inside_kubectl { "kubectl" } else { "kustomize" }, output.trim());
         Ok(Self { program, inside_kubectl, version })
     }
@@ -64,17 +82,19 @@ impl Kustomize {
     /// Builds the kustomization in a folder of a checkout.
     pub(super) async fn build(
         &self,
-        checkout: &Path,
-        folder: &str,
-        home: &Path,
+        build: &KustomizeBuild<'_>,
         environment: &[(&str, &str)],
+        rights: &Rights<'_>,
         options: &Options,
     ) -> Result<String, RenderError> {
+        let KustomizeBuild { checkout, folder, home, arguments } = *build;
         let verb = if self.inside_kubectl { "kustomize" } else { "build" };
         let target = checkout.join(folder);
-        let arguments = [OsStr::new(verb), target.as_os_str()];
+        let arguments = [OsStr::new(verb), target.as_os_str()].into_iter().chain(arguments.iter().map(OsStr::new));
         let limits = Limits { timeout: options.timeout, max_output_bytes: options.max_output_bytes };
-        run(&self.program, arguments, checkout, home, environment, &limits).await.map_err(|error| match error {
+        // The files of the system that git would read are not readable, which is an error for it.
+        let environment: Vec<_> = environment.iter().copied().chain([("GIT_CONFIG_NOSYSTEM", "1")]).collect();
+        run(&self.program, arguments, checkout, home, &environment, rights, &limits).await.map_err(|error| match error {
             RenderError::ProgramFailed { problem, .. } => {
                 RenderError::ProgramFailed { program: self.name().into(), problem: complaint(&problem, checkout, home) }
             }
@@ -121,6 +141,15 @@ fn without_random_names(text: &str) -> String {
     kept
 }
 
+/// The program for charts inside kustomizations.
+pub(super) fn helm(options: &Options) -> Option<PathBuf> {
+    options.helm.clone().or_else(|| from_environment("GITOPS_HELM")).or_else(|| on_path("helm"))
+}
+
+fn from_environment(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name).filter(|path| !path.is_empty()).map(PathBuf::from)
+}
+
 fn on_path(name: &str) -> Option<PathBuf> {
     std::env::split_paths(&std::env::var_os("PATH")?).map(|folder| folder.join(name)).find(|program| program.is_file())
 }
@@ -131,16 +160,21 @@ struct Limits {
 }
 
 /// Runs a program to its end and returns what it wrote.
-async fn run(
+async fn run<'a>(
     program: &Path,
-    arguments: impl IntoIterator<Item = &OsStr>,
+    arguments: impl IntoIterator<Item = &'a OsStr>,
     folder: &Path,
     home: &Path,
     environment: &[(&str, &str)],
+    rights: &Rights<'_>,
     limits: &Limits,
 ) -> Result<String, RenderError> {
     let name = || program.display().to_string();
-    let mut child = tokio::process::Command::new(program)
+    let failed = |error: std::io::Error| RenderError::ProgramFailed { program: name(), problem: error.to_string() };
+    // A relative path means something else in the folder of the child.
+    let absolute = std::path::absolute(program).map_err(failed)?;
+    let mut command = tokio::process::Command::new(absolute);
+    command
         .args(arguments)
         .current_dir(folder)
         .env_clear()
@@ -152,9 +186,9 @@ async fn run(
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0)
-        .kill_on_drop(true)
-        .spawn()
-        .map_err(|error| RenderError::ProgramFailed { program: name(), problem: error.to_string() })?;
+        .kill_on_drop(true);
+    let bounds = Bounds { memory_bytes: MAX_MEMORY_BYTES, processor_time: limits.timeout * CORES, file_bytes: MAX_FILE_BYTES };
+    let mut child = sandbox::spawn(command, rights, bounds).await.map_err(failed)?;
     // Children of the child go with it, whichever way this function ends.
     let _group = Group(child.id());
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
@@ -178,6 +212,9 @@ async fn run(
 }
 
 fn failure(status: std::process::ExitStatus, stderr: &str) -> String {
+    if RUNS_OUT_OF_MEMORY.iter().any(|words| stderr.contains(words)) {
+        return format!("it needs more than the {} MiB of memory that it may use", MAX_MEMORY_BYTES >> 20);
+    }
     if stderr.trim().is_empty() { status.to_string() } else { stderr.to_owned() }
 }
 
@@ -209,9 +246,14 @@ mod tests {
 
     async fn shell(script: &str, limits: &Limits) -> Result<String, RenderError> {
         let home = tempfile::tempdir().unwrap();
-        run(Path::new("/bin/sh"), ["-c", script].map(OsStr::new), home.path(), home.path(), &[("ARGOCD_APP_NAME", "web")], limits)
-            .await
+        let rights = Rights { place: home.path(), programs: &SHELL_PROGRAMS.map(Path::new), network: false };
+        let arguments = ["-c", script].map(OsStr::new);
+        let environment = [("ARGOCD_APP_NAME", "web")];
+        run(Path::new("/bin/sh"), arguments, home.path(), home.path(), &environment, &rights, limits).await
     }
+
+    /// What the scripts of these tests start.
+    const SHELL_PROGRAMS: [&str; 6] = ["/usr/bin/env", "/usr/bin/cut", "/usr/bin/sort", "/usr/bin/tr", "/bin/sleep", "/bin/cat"];
 
     const LIMITS: Limits = Limits { timeout: Duration::from_secs(20), max_output_bytes: 1000 };
 
@@ -226,21 +268,26 @@ mod tests {
 
     #[tokio::test]
     async fn a_child_that_hangs_or_floods_is_killed_with_its_children() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("pid");
         let limits = Limits { timeout: Duration::from_millis(300), ..LIMITS };
-        let error = shell(&format!("sleep 60 & echo $! > {}; wait", file.display()), &limits).await.unwrap_err();
+        // A name by which it can be found, as the child can write nowhere that outlives it.
+        let marker = format!("6{:07}", std::process::id());
+        let error = shell(&format!("sleep {marker} & wait"), &limits).await.unwrap_err();
         assert!(matches!(error, RenderError::ProgramTimeout { .. }), "{error}");
-        let pid = std::fs::read_to_string(&file).unwrap();
         let gone = async {
             // A zombie has no command line, and nobody may reap it here.
-            while std::fs::read(format!("/proc/{}/cmdline", pid.trim())).is_ok_and(|line| !line.is_empty()) {
+            while is_running(&marker) {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };
         tokio::time::timeout(Duration::from_secs(5), gone).await.unwrap();
         let error = shell("while :; do echo flood; done", &LIMITS).await.unwrap_err();
         assert!(matches!(error, RenderError::OutputTooLarge { .. }), "{error}");
+    }
+
+    fn is_running(argument: &str) -> bool {
+        let processes = std::fs::read_dir("/proc").unwrap().flatten();
+        let lines = processes.filter_map(|process| std::fs::read(process.path().join("cmdline")).ok());
+        lines.into_iter().any(|line| line.split(|byte| *byte == 0).any(|word| word == argument.as_bytes()))
     }
 
     #[tokio::test]

@@ -21,6 +21,7 @@ mod repositories;
 mod repository;
 mod state;
 mod tree;
+mod worktree;
 
 #[cfg(test)]
 mod https_tests;
@@ -38,6 +39,7 @@ pub use repositories::{Options, Repositories};
 pub use repository::Freshness;
 pub(crate) use tree::clean_path;
 pub use tree::{Entry, EntryKind, Followed, SourceTree};
+pub use worktree::{Worktree, WorktreeError};
 
 /// True when two URLs name the same repository: case and `.git` do not matter.
 #[must_use]
