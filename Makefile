@@ -41,4 +41,5 @@ demo: tools build ## Show the main tasks on a local control plane (DEMO_ONCE=1 e
 bench: tools build ## Measure the release build; figures on stdout as JSON lines (GITOPS_BENCH_SECONDS=180 of nothing changing)
 	cargo build --locked --release --bins
 	@cargo bench --locked --quiet --profile dev --bench steady_state
+	@cargo bench --locked --quiet --profile dev --bench commit
 	@cargo bench --locked --quiet --profile dev --bench sealing

@@ -14,6 +14,8 @@ mod control_plane;
 mod controller;
 #[path = "cluster/crds.rs"]
 mod crds;
+#[path = "cluster/customisation.rs"]
+mod customisation;
 #[path = "cluster/deploy.rs"]
 mod deploy;
 #[path = "cluster/diff.rs"]

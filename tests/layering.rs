@@ -44,6 +44,7 @@ const PURE: &[&str] = &[
     "diff",
     "sealing",
     "project",
+    "source/version",
     "sync/automation",
     "sync/comparison",
     "sync/confirmation",

@@ -13,6 +13,7 @@ mod kubeconfig;
 mod kubeseal;
 pub mod output;
 pub mod reference;
+pub mod render;
 pub mod reseal;
 mod reserved;
 mod root;

@@ -8,8 +8,8 @@ use clap::{Command as Clap, CommandFactory, FromArgMatches, Parser, Subcommand};
 use crate::ui::{problem, stream};
 
 use super::{
-    Color, CommandResult, Context, Exit, Failure, GlobalFlags, app, check, explain, keys, kubeseal, reseal, reserved, seal,
-    unseal, verify, version,
+    Color, CommandResult, Context, Exit, Failure, GlobalFlags, app, check, explain, keys, kubeseal, render, reseal, reserved,
+    seal, unseal, verify, version,
 };
 
 /// GitOps for Kubernetes: see, diff and sync Argo CD Applications, and seal Secrets for Git.
@@ -19,6 +19,7 @@ use super::{
 #[command(
     name = "gitops",
     bin_name = "kubectl gitops",
+    version,
     disable_help_subcommand = true,
     subcommand_required = true,
     arg_required_else_help = true,
@@ -41,6 +42,9 @@ enum Command {
     Wait(app::wait::WaitArgs),
     History(app::history::HistoryArgs),
     Refresh(app::refresh::RefreshArgs),
+    #[command(alias = "build")]
+    Render(Box<render::RenderArgs>),
+    Rollback(app::rollback::RollbackArgs),
     /// Work with Applications
     #[command(subcommand, visible_alias = "apps")]
     App(app::AppCommand),
@@ -66,6 +70,8 @@ async fn dispatch(command: Command, cx: &Context) -> CommandResult {
         Command::Wait(args) => app::wait::run(args, cx).await,
         Command::History(args) => app::history::run(args, cx).await,
         Command::Refresh(args) => app::refresh::run(args, cx).await,
+        Command::Render(args) => render::run(*args, cx).await,
+        Command::Rollback(args) => app::rollback::run(args, cx).await,
         Command::App(command) => app::run(command, cx).await,
         Command::Check(command) => check::run(command, cx).await,
         Command::Seal(args) => seal::run(*args, cx).await,
@@ -113,14 +119,16 @@ fn parse() -> Result<Root, Exit> {
 
 /// Help and version are answers; everything else is a usage error.
 fn report_usage(error: &clap::Error) -> Exit {
-    let answer = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
-    let text = error.render();
-    if answer {
-        stream::out(&text.ansi().to_string());
-        return Exit::Done;
+    let text = error.render().ansi().to_string();
+    match error.kind() {
+        ErrorKind::DisplayVersion => stream::out(&version::client_line()),
+        ErrorKind::DisplayHelp => stream::out(&text),
+        _ => {
+            stream::say(text.trim_end());
+            return Exit::CouldNotRun;
+        }
     }
-    stream::say(text.ansi().to_string().trim_end());
-    Exit::CouldNotRun
+    Exit::Done
 }
 
 fn report(failure: &Failure) -> Exit {

@@ -72,6 +72,11 @@ pub fn client() -> String {
     format!("v{}", env!("CARGO_PKG_VERSION"))
 }
 
+/// What `version --client` and the flag `--version` print.
+pub(super) fn client_line() -> String {
+    format!("client       {}\n", client())
+}
+
 async fn ask(versions: &mut Versions, cx: &Context) -> Result<(), Failure> {
     let client = cx.client().await?;
     let server = client.apiserver_version().await.map_err(|error| cx.explain(&error, "read the version of the API server"))?;
@@ -96,7 +101,7 @@ fn with_v(version: &str) -> String {
 }
 
 fn describe(versions: &Versions, client_only: bool) -> String {
-    let mut lines = format!("client       {}\n", versions.client);
+    let mut lines = client_line();
     if client_only {
         return lines;
     }

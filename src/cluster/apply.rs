@@ -33,6 +33,9 @@ impl Propagation {
     }
 }
 
+/// How often the owners of an object that others keep changing are rewritten.
+const ADOPTION_TRIES: usize = 5;
+
 /// Writes to one cluster under one identity; cheap to clone.
 #[derive(Clone)]
 pub struct Writer {
@@ -87,6 +90,27 @@ impl Writer {
         let Some(owners) = ownership::updates_as_applied(&stored, FIELD_MANAGER) else { return Ok(stored) };
         let change = json!({ "metadata": { "managedFields": owners, "resourceVersion": stored.resource_version() } });
         answered(api.patch(object.name(), &PatchParams::default(), &Patch::Merge(change)).await, &resource)
+    }
+
+    /// Makes what was applied client-side count as applied by us, so that it goes when it leaves the target. `also` names a
+    /// further manager. Does nothing to an object that nobody applied client-side.
+    ///
+    /// # Errors
+    /// When the API server refuses or cannot be reached, or the object keeps changing.
+    pub async fn adopt_client_side(&self, kind: &KindInfo, key: &ResourceKey, also: Option<&str>) -> Result<(), ClusterError> {
+        let mut failure = None;
+        for _ in 0..ADOPTION_TRIES {
+            let Some(live) = self.get(kind, key).await? else { return Ok(()) };
+            let Some(owners) = ownership::client_side_as_applied(&live, also) else { return Ok(()) };
+            let change = json!({ "metadata": { "managedFields": owners, "resourceVersion": live.resource_version() } });
+            let api = self.api(kind.preferred(), &key.namespace);
+            match answered(api.patch(&key.name, &PatchParams::default(), &Patch::Merge(change)).await, kind.preferred()) {
+                Ok(_) => return Ok(()),
+                Err(error @ ClusterError::Conflict { .. }) => failure = Some(error),
+                Err(error) => return Err(error),
+            }
+        }
+        failure.map_or(Ok(()), Err)
     }
 
     /// Takes a finalizer off an object. Returns the uid of the object that was meant; `None` when it is not there.

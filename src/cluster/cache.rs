@@ -21,7 +21,7 @@ use kube::runtime::watcher::{self, Event};
 use kube::{Client, ResourceExt};
 use tokio::sync::{mpsc, watch};
 
-use super::{ClusterError, HealthScripts, KindInfo, LiveObject};
+use super::{ClusterError, KindInfo, Lens, LiveObject};
 use crate::resource::{GroupKind, Object, ResourceKey};
 
 /// How long an Application waits for the first list of a kind before it reports the kind as failing.
@@ -44,7 +44,7 @@ pub struct LiveCache {
     client: Client,
     kinds: Arc<Mutex<HashMap<GroupKind, Arc<KindWatch>>>>,
     changes: mpsc::UnboundedSender<String>,
-    scripts: HealthScripts,
+    lens: Lens,
 }
 
 #[derive(Clone)]
@@ -55,7 +55,7 @@ enum Readiness {
 }
 
 struct KindWatch {
-    scripts: HealthScripts,
+    lens: Lens,
     resource: ApiResource,
     state: Mutex<KindState>,
     readiness: watch::Sender<Readiness>,
@@ -81,9 +81,9 @@ struct KindState {
 impl LiveCache {
     /// Makes an empty cache and the channel on which it names Applications whose live state changed.
     #[must_use]
-    pub fn new(client: Client, scripts: HealthScripts) -> (Self, mpsc::UnboundedReceiver<String>) {
+    pub fn new(client: Client, lens: Lens) -> (Self, mpsc::UnboundedReceiver<String>) {
         let (changes, receiver) = mpsc::unbounded_channel();
-        (Self { client, kinds: Arc::default(), changes, scripts }, receiver)
+        (Self { client, kinds: Arc::default(), changes, lens }, receiver)
     }
 
     /// Tells the cache what an Application manages: `kinds` are watched, `targets` are kept even when nobody tracks them.
@@ -107,6 +107,9 @@ impl LiveCache {
         for (kind, watch) in watches {
             let loaded = match watch.wait_until_ready().await {
                 Ok(()) => watch.fetch_dropped(&self.client, instance).await,
+                Err(ClusterError::Forbidden { .. }) if self.lens.settings().respect_rbac => {
+                    watch.fetch_wanted(&self.client, instance).await
+                }
                 Err(error) => Err(error),
             };
             if let Err(error) = loaded {
@@ -153,7 +156,15 @@ impl LiveCache {
     pub fn observe(&self, object: Object) {
         let watch = self.lock_kinds().get(&object.group_kind()).cloned();
         if let Some(watch) = watch {
-            watch.lock().upsert(LiveObject::assessed(object, &self.scripts));
+            watch.lock().upsert(LiveObject::assessed(object, &self.lens));
+        }
+    }
+
+    /// Lists everything again, after the settings by which objects are read have changed. What is known holds until then.
+    pub fn read_again(&self) {
+        for watch in self.lock_kinds().values() {
+            watch.stop();
+            watch.start(&self.client, &self.changes);
         }
     }
 
@@ -179,9 +190,8 @@ impl LiveCache {
         wanted: impl Iterator<Item = &'a ResourceKey>,
     ) -> Arc<KindWatch> {
         let mut kinds = self.lock_kinds();
-        let watch = Arc::clone(
-            kinds.entry(kind.clone()).or_insert_with(|| KindWatch::new(info.preferred().clone(), self.scripts.clone())),
-        );
+        let watch =
+            Arc::clone(kinds.entry(kind.clone()).or_insert_with(|| KindWatch::new(info.preferred().clone(), self.lens.clone())));
         watch.lock().set_wanted(instance, wanted);
         watch.start(&self.client, &self.changes);
         watch
@@ -208,9 +218,9 @@ impl LiveCache {
 }
 
 impl KindWatch {
-    fn new(resource: ApiResource, scripts: HealthScripts) -> Arc<Self> {
+    fn new(resource: ApiResource, lens: Lens) -> Arc<Self> {
         Arc::new(Self {
-            scripts,
+            lens,
             resource,
             state: Mutex::default(),
             readiness: watch::Sender::new(Readiness::Loading),
@@ -264,15 +274,28 @@ impl KindWatch {
     /// Fetches targets that exist but passed by before anybody wanted them.
     async fn fetch_dropped(&self, client: &Client, instance: &str) -> Result<(), ClusterError> {
         let dropped = self.lock().wanted_but_dropped(instance);
-        for (namespace, name) in dropped {
+        self.fetch(client, dropped).await
+    }
+
+    /// Fetches all targets of an Application, of a kind that may not be listed.
+    async fn fetch_wanted(&self, client: &Client, instance: &str) -> Result<(), ClusterError> {
+        let wanted = self.lock().wanted_by(instance);
+        self.fetch(client, wanted).await
+    }
+
+    async fn fetch(&self, client: &Client, names: Vec<ObjectName>) -> Result<(), ClusterError> {
+        for (namespace, name) in names {
             let api: Api<DynamicObject> = if namespace.is_empty() {
                 Api::all_with(client.clone(), &self.resource)
             } else {
                 Api::namespaced_with(client.clone(), &namespace, &self.resource)
             };
-            if let Some(object) = api.get_opt(&name).await.map_err(|error| ClusterError::from_kube(&error))? {
-                let live = LiveObject::new(object, &self.resource, &self.scripts);
-                self.lock().upsert(live);
+            match api.get_opt(&name).await.map_err(|error| ClusterError::from_kube(&error))? {
+                Some(object) => {
+                    let live = LiveObject::new(object, &self.resource, &self.lens);
+                    self.lock().upsert(live);
+                }
+                None => drop(self.lock().remove(&(namespace, name))),
             }
         }
         Ok(())
@@ -294,7 +317,7 @@ async fn run(kind: Arc<KindWatch>, api: Api<DynamicObject>, changes: mpsc::Unbou
             Ok(Event::InitApply(object)) => {
                 let name = (object.namespace().unwrap_or_default(), object.name_any());
                 // Before the lock: a script may take its time.
-                let live = LiveObject::new(object, &kind.resource, &kind.scripts);
+                let live = LiveObject::new(object, &kind.resource, &kind.lens);
                 let state = kind.lock();
                 names.insert(state.hasher.hash_one(&name));
                 if state.keeps(&live) {
@@ -311,7 +334,7 @@ async fn run(kind: Arc<KindWatch>, api: Api<DynamicObject>, changes: mpsc::Unbou
                 tell(&changes, changed);
             }
             Ok(Event::Apply(object)) => {
-                let live = LiveObject::new(object, &kind.resource, &kind.scripts);
+                let live = LiveObject::new(object, &kind.resource, &kind.lens);
                 tell(&changes, kind.lock().upsert(live));
             }
             Ok(Event::Delete(object)) => {
@@ -376,14 +399,14 @@ impl KindState {
         });
     }
 
+    fn wanted_by(&self, instance: &str) -> Vec<ObjectName> {
+        let wanted = self.wanted.iter().filter(|(_, instances)| instances.contains(instance));
+        wanted.map(|(name, _)| name.clone()).collect()
+    }
+
     fn wanted_but_dropped(&self, instance: &str) -> Vec<ObjectName> {
-        self.wanted
-            .iter()
-            .filter(|(_, instances)| instances.contains(instance))
-            .map(|(name, _)| name)
-            .filter(|name| !self.objects.contains_key(*name) && self.names.contains(&self.hasher.hash_one(name)))
-            .cloned()
-            .collect()
+        let dropped = |name: &ObjectName| !self.objects.contains_key(name) && self.names.contains(&self.hasher.hash_one(name));
+        self.wanted_by(instance).into_iter().filter(dropped).collect()
     }
 
     /// Takes in one object and returns the Applications that have to look at it again.
@@ -394,7 +417,7 @@ impl KindState {
         if previous.as_ref().is_some_and(|previous| is_version_before(&live.resource_version, &previous.resource_version)) {
             return BTreeSet::new();
         }
-        let same = previous.as_ref().is_some_and(|previous| previous.digest == live.digest);
+        let same = previous.as_ref().is_some_and(|previous| previous.news == live.news);
         let concerned = if same { BTreeSet::new() } else { self.concerned(&name, previous.as_deref(), Some(&live)) };
         self.unindex(&name, previous.as_deref());
         if self.keeps(&live) {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::{ClusterError, KindInfo, LiveObject, Writer};
-use crate::diff::{IgnoreRule, Verdict, compare_locally, normalise_target, predicted_differs};
+use crate::diff::{Rules, Verdict, compare_locally, normalise_target, predicted_differs};
 use crate::resource::{Object, ResourceKey};
 
 /// What was found for one pair of target and live state.
@@ -27,6 +27,8 @@ pub struct Difference {
     pub memo: Memo,
     /// The API server's answer, when it was asked.
     pub predicted: Option<Object>,
+    /// The rules with what field managers own, when that had to be looked up.
+    pub rules: Rules,
 }
 
 /// Compares one target with its live object; `remembered` answers without any work when neither has changed.
@@ -38,34 +40,42 @@ pub async fn compare(
     kind: &KindInfo,
     target: &Object,
     live: &LiveObject,
-    ignore: &[IgnoreRule],
+    rules: &Rules,
     remembered: Option<Memo>,
 ) -> Result<Difference, ClusterError> {
-    let hash = hash_of(target, ignore);
+    let hash = hash_of(target, rules);
     if let Some(memo) = remembered.filter(|memo| memo.target == hash && memo.live == live.digest) {
-        return Ok(Difference { memo, predicted: None });
+        return Ok(Difference { memo, predicted: None, rules: rules.clone() });
     }
-    let (differs, predicted) = decide(writer, kind, target, &live.object(), ignore).await?;
-    Ok(Difference { memo: Memo { target: hash, live: live.digest, differs }, predicted })
+    let live_object = live.object();
+    let mut rules = rules.clone();
+    let mut verdict = compare_locally(target, &live_object, &rules);
+    if verdict != Verdict::Same && rules.asks_for_owners() {
+        if let Some(whole) = writer.get_in_version(kind, &live.key, live_object.version()).await? {
+            rules = rules.with_owners(&whole);
+        }
+        verdict = compare_locally(target, &live_object, &rules);
+    }
+    let (differs, predicted) = match verdict {
+        Verdict::Same => (false, None),
+        Verdict::Differs => (true, None),
+        Verdict::Undecided => ask(writer, kind, target, &live_object, &rules).await?,
+    };
+    Ok(Difference { memo: Memo { target: hash, live: live.digest, differs }, predicted, rules })
 }
 
-async fn decide(
+async fn ask(
     writer: &Writer,
     kind: &KindInfo,
     target: &Object,
     live: &Object,
-    ignore: &[IgnoreRule],
+    rules: &Rules,
 ) -> Result<(bool, Option<Object>), ClusterError> {
-    match compare_locally(target, live, ignore) {
-        Verdict::Same => return Ok((false, None)),
-        Verdict::Differs => return Ok((true, None)),
-        Verdict::Undecided => {}
-    }
     match writer.dry_run(kind, &normalise_target(target)).await {
         Ok(predicted) => {
             let same_version = predicted.api_version() == live.api_version();
             let differs =
-                if same_version { predicted_differs(live, &predicted, ignore) } else { generation_moves(live, &predicted) };
+                if same_version { predicted_differs(live, &predicted, rules) } else { generation_moves(live, &predicted) };
             Ok((differs, Some(predicted)))
         }
         Err(ClusterError::Refused { .. } | ClusterError::NotFound { .. } | ClusterError::UnknownKind { .. }) => Ok((true, None)),
@@ -79,9 +89,9 @@ fn generation_moves(live: &Object, predicted: &Object) -> bool {
     live.generation() != predicted.generation()
 }
 
-fn hash_of(target: &Object, ignore: &[IgnoreRule]) -> u64 {
+fn hash_of(target: &Object, rules: &Rules) -> u64 {
     let mut hasher = DefaultHasher::new();
     target.0.hash(&mut hasher);
-    ignore.hash(&mut hasher);
+    rules.hash(&mut hasher);
     hasher.finish()
 }

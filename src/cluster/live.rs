@@ -5,10 +5,11 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use kube::core::{ApiResource, DynamicObject};
 use serde_json::Value;
 
-use super::HealthScripts;
-use crate::diff::owned_fields;
+use super::{Lens, ownership};
+use crate::customisation::ResourceSettings;
+use crate::diff::{IgnoreRule, owned_fields};
 use crate::health::Health;
-use crate::resource::annotations::{FIELD_MANAGER, TRACKING_ID};
+use crate::resource::annotations::FIELD_MANAGER;
 use crate::resource::tracking::TrackingId;
 use crate::resource::{Object, ResourceKey};
 
@@ -22,14 +23,20 @@ pub struct LiveObject {
     pub resource_version: String,
     /// Changes when something changes that comparison or health could see; a mere status write leaves it alone.
     pub digest: u64,
+    /// Changes when the Application has to look again: as [`Self::digest`], without what the operators ignore.
+    pub news: u64,
     /// Health, if the kind has one.
     pub health: Option<Health>,
+    /// True when the operators' health script failed on it.
+    pub script_failed: bool,
     /// True once its deletion was asked for.
     pub being_deleted: bool,
     /// True when another object owns it.
     pub has_owner: bool,
     /// True when our field manager has applied it before.
     pub applied_by_us: bool,
+    /// True when a client-side apply owns fields, which nobody would remove when they leave the target.
+    pub client_side_applied: bool,
     /// The object without status and foreign managed fields, as compact JSON: a fifth of the size of the parsed form.
     json: Box<[u8]>,
 }
@@ -43,38 +50,45 @@ impl std::fmt::Debug for LiveObject {
 impl LiveObject {
     /// Trims an object as it came from the API server. List items carry no kind of their own, hence `resource`.
     #[must_use]
-    pub fn new(object: DynamicObject, resource: &ApiResource, scripts: &HealthScripts) -> Self {
+    pub fn new(object: DynamicObject, resource: &ApiResource, lens: &Lens) -> Self {
         let value = serde_json::to_value(object).expect("a decoded object encodes again");
         let mut object = Object::from_value(value).unwrap_or_default();
         object.0.insert("apiVersion".into(), resource.api_version.clone().into());
         object.0.insert("kind".into(), resource.kind.clone().into());
-        Self::assessed(object, scripts)
+        Self::assessed(object, lens)
     }
 
     /// Trims an object that carries its `apiVersion` and `kind`.
     #[must_use]
     pub fn from_object(object: Object) -> Self {
-        Self::assessed(object, &HealthScripts::default())
+        Self::assessed(object, &Lens::default())
     }
 
-    /// As [`Self::from_object`], with the operators' health scripts.
+    /// As [`Self::from_object`], read as the operators want it.
     #[must_use]
-    pub fn assessed(mut object: Object, scripts: &HealthScripts) -> Self {
-        let health = scripts.assess(&object);
-        object.0.remove("status");
+    pub fn assessed(mut object: Object, lens: &Lens) -> Self {
+        let settings = lens.settings();
+        let reading = lens.assess(&object);
+        if !settings.customisations.compare.status_counts(&object.group_kind()) {
+            object.0.remove("status");
+        }
+        let client_side_applied = ownership::is_client_side_applied(&object);
         keep_our_managed_fields(&mut object);
         let being_deleted = object.is_being_deleted();
         let resource_version = object.resource_version().to_owned();
-        let digest = digest(&object, health.as_ref());
+        let digest = digest(&object, reading.health.as_ref());
         Self {
             key: object.key(),
-            tracking: object.annotation(TRACKING_ID).and_then(TrackingId::parse),
+            tracking: settings.tracking.read(&object),
             resource_version,
             digest,
-            health,
+            news: news(&object, reading.health.as_ref(), digest, &settings),
+            health: reading.health,
+            script_failed: reading.failed,
             being_deleted,
             has_owner: object.has_owner(),
             applied_by_us: owned_fields(&object, FIELD_MANAGER).is_some(),
+            client_side_applied,
             json: serde_json::to_vec(&object).expect("a JSON map encodes").into_boxed_slice(),
         }
     }
@@ -109,6 +123,20 @@ impl LiveObject {
     pub fn size_bytes(&self) -> usize {
         self.json.len()
     }
+}
+
+/// Source: Argo CD 3.5 (reference section 3.1).
+fn news(object: &Object, health: Option<&Health>, digest_of_all: u64, settings: &ResourceSettings) -> u64 {
+    if !settings.filter_updates {
+        return digest_of_all;
+    }
+    let rules = IgnoreRule::for_updates(&object.key(), &settings.customisations);
+    if rules.is_empty() {
+        return digest_of_all;
+    }
+    let mut counted = object.clone();
+    rules.iter().for_each(|rule| rule.remove_from(&mut counted));
+    digest(&counted, health)
 }
 
 fn keep_our_managed_fields(object: &mut Object) {

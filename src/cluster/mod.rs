@@ -5,14 +5,15 @@ mod cache;
 mod compare;
 mod discovery;
 mod error;
+mod lens;
 mod live;
 mod ownership;
-mod scripts;
+pub mod undeclared;
 
 pub use apply::{Propagation, Writer};
 pub use cache::{KindFailure, LiveCache};
 pub use compare::{Difference, Memo, Verdicts, compare};
-pub use discovery::{Discovery, KindInfo};
+pub use discovery::{Capabilities, Discovery, KindInfo};
 pub use error::ClusterError;
+pub use lens::Lens;
 pub use live::LiveObject;
-pub use scripts::HealthScripts;

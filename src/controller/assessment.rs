@@ -21,6 +21,8 @@ pub struct Assessment {
     pub targets: Option<Targets>,
     /// Conditions of the kinds in [`JUDGED`].
     pub notices: Vec<Notice>,
+    /// Conditions that keep nobody from syncing, of the same kinds.
+    pub remarks: Vec<Notice>,
 }
 
 /// Condition types that a look at an Application replaces as a whole.

@@ -7,9 +7,9 @@ use super::assessment::Notice;
 use super::context::Context;
 use crate::advice::{Advice, one_line};
 use crate::api::{AppProject, Application};
-use crate::cluster::{self, ClusterError, KindInfo, LiveObject, Memo, Verdicts};
-use crate::diff;
-use crate::project;
+use crate::cluster::{self, ClusterError, Difference, KindInfo, LiveObject, Memo, Verdicts};
+use crate::diff::{self, Rules};
+use crate::project::{self, IN_CLUSTER_SERVER};
 use crate::resource::{GroupKind, ResourceKey};
 use crate::sync::comparison::SyncCode;
 use crate::sync::hooks::Role;
@@ -43,10 +43,11 @@ pub async fn compare(
     let mut complete = true;
     for (key, item) in items.iter_mut().filter(|(_, item)| is_compared(item)) {
         match verdict(app, item, &kinds, known.get(key).copied(), cx).await {
-            Ok(memo) => {
+            Ok(Difference { memo, rules, .. }) => {
                 if item.code != SyncCode::Unknown {
                     item.code = if memo.differs { SyncCode::OutOfSync } else { SyncCode::Synced };
                 }
+                item.rules = rules;
                 verdicts.insert(key.clone(), memo);
             }
             Err(error) => {
@@ -63,6 +64,7 @@ pub async fn compare(
 /// Kinds to watch: those of the targets, and those of which the Application managed objects before, so that the last object
 /// of a kind is still found after it left the target state.
 fn managed_kinds(app: &Application, targets: &Targets, cx: &Context) -> BTreeMap<GroupKind, KindInfo> {
+    let settings = cx.lens.settings();
     let mut wanted: BTreeSet<GroupKind> = targets.kinds();
     if let Some(status) = &app.status {
         wanted.extend(status.resources.iter().map(|one| GroupKind::new(one.group.clone(), one.kind.clone())));
@@ -74,7 +76,7 @@ fn managed_kinds(app: &Application, targets: &Targets, cx: &Context) -> BTreeMap
     wanted
         .into_iter()
         .filter_map(|kind| cx.discovery.known(&kind).map(|info| (kind, info)))
-        .filter(|(_, info)| info.watchable)
+        .filter(|(kind, info)| info.watchable && !settings.kinds.excludes(kind, IN_CLUSTER_SERVER))
         .collect()
 }
 
@@ -112,19 +114,27 @@ async fn verdict(
     kinds: &BTreeMap<GroupKind, KindInfo>,
     known: Option<Memo>,
     cx: &Context,
-) -> Result<Memo, ClusterError> {
+) -> Result<Difference, ClusterError> {
     let kind = item.key.group_kind();
     let (Some(target), Some(live), Some(info)) = (&item.target, &item.live, kinds.get(&kind)) else {
         return Err(ClusterError::UnknownKind { kind: kind.to_string() });
     };
     let refused = |message| ClusterError::Refused { message, code: 422 };
-    if let Some(problem) = cx.customisations.problem_of(&kind) {
+    let settings = cx.lens.settings();
+    if let Some(problem) = settings.customisations.problem_of(&kind) {
         return Err(refused(problem.to_string()));
     }
-    let mut ignore = diff::rules_for(&item.key, &app.spec.ignore_differences);
-    ignore.extend(diff::rules_for(&item.key, cx.customisations.ignore_differences()));
-    diff::check_rules(&ignore).map_err(|error| refused(error.to_string()))?;
-    cluster::compare(&cx.writer, info, target, live, &ignore, known).await.map(|difference| difference.memo)
+    let rules = Rules::of(&item.key, &app.spec.ignore_differences, &settings.customisations);
+    rules.check().map_err(|error| refused(error.to_string()))?;
+    // What is remembered does not say who owns which field, and a sync that respects them has to know.
+    let known = known.filter(|_| !(respects_ignored(app) && rules.asks_for_owners()));
+    cluster::compare(&cx.writer, info, target, live, &rules, known).await
+}
+
+/// True when the sync that is asked for leaves ignored fields alone.
+fn respects_ignored(app: &Application) -> bool {
+    let sync = app.operation.as_ref().and_then(|operation| operation.sync.as_ref());
+    sync.is_some_and(|sync| sync.sync_options.iter().any(|option| option == "RespectIgnoreDifferences=true"))
 }
 
 fn failure_text(item: &Item, error: &ClusterError) -> String {

@@ -1,7 +1,7 @@
 //! What every reconcile needs.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
 use kube::runtime::reflector::Store;
 use kube::{Api, Client, api::DynamicObject, core::ApiResource};
@@ -9,8 +9,7 @@ use kube::{Api, Client, api::DynamicObject, core::ApiResource};
 use super::events::Events;
 use super::metrics::Metrics;
 use crate::api::{AppProject, Application};
-use crate::cluster::{Discovery, HealthScripts, LiveCache, Verdicts, Writer};
-use crate::customisation::Customisations;
+use crate::cluster::{Discovery, Lens, LiveCache, Verdicts, Writer};
 use crate::render::Renderer;
 use crate::source::Repositories;
 
@@ -30,10 +29,8 @@ pub struct Context {
     pub cache: LiveCache,
     /// Writes to the destination.
     pub writer: Writer,
-    /// What operators change about kinds; read at start.
-    pub customisations: Arc<Customisations>,
-    /// Health with the operators' scripts.
-    pub scripts: HealthScripts,
+    /// How live objects are read, by what operators say in `argocd-cm`.
+    pub lens: Lens,
     /// Projects.
     pub projects: Store<AppProject>,
     /// Kubernetes Events.

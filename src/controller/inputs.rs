@@ -2,19 +2,21 @@
 
 use std::collections::BTreeSet;
 
-use super::assessment::Assessment;
+use super::assessment::{Assessment, Notice};
 use super::compare::compare;
 use super::context::Context;
 use crate::advice::one_line;
 use crate::api::application::ApplicationSource;
 use crate::api::{AppProject, Application};
-use crate::diff;
+use crate::cluster::LiveObject;
 use crate::project;
 use crate::resource::tracking::instance_name;
 use crate::resource::{GroupKind, Object};
 use crate::source::Freshness;
+use crate::sync::Comparison;
 use crate::sync::load::{LoadError, Loader};
-use crate::sync::{targets, unsupported};
+use crate::sync::targets::{self, Place};
+use crate::sync::unsupported;
 
 /// Which revisions to look at.
 #[derive(Debug, Clone)]
@@ -59,24 +61,31 @@ pub async fn assess(app: &Application, sources: Vec<ApplicationSource>, revision
     }
     let instance = instance_of(app, cx);
     let scope = |kind: &GroupKind| cx.discovery.known(kind).map(|info| info.namespaced);
-    let mut targets = targets::prepare(objects, &instance, &app.spec.destination.namespace, scope);
+    let settings = cx.lens.settings();
+    let place = Place {
+        instance: &instance,
+        namespace: &app.spec.destination.namespace,
+        server: project::IN_CLUSTER_SERVER,
+        settings: &settings,
+    };
+    let mut targets = targets::prepare(objects, place, scope);
     found.notices.append(&mut targets.notices);
-    for ignored in diff::unsupported(&app.spec.ignore_differences) {
-        found.notice("UnsupportedFeatureWarning", format!("{} has no effect yet", ignored.field));
-    }
-    for message in unsupported::notices(&requested_options(app), targets.objects.iter()) {
+    for message in unsupported::notices(targets.objects.iter()) {
         found.notice("UnsupportedFeatureWarning", message);
     }
     found.comparison = compare(app, &instance, &project, &targets, &mut found.notices, cx).await;
+    found.remarks.extend(failed_scripts(found.comparison.as_ref()));
     found.targets = Some(targets);
     found
 }
 
-/// Sync options of the Application and of the operation that it is asked for.
-fn requested_options(app: &Application) -> Vec<String> {
-    let policy = app.spec.sync_policy.iter().flat_map(|policy| &policy.sync_options);
-    let operation = app.operation.iter().filter_map(|operation| operation.sync.as_ref()).flat_map(|sync| &sync.sync_options);
-    policy.chain(operation).cloned().collect()
+/// One remark for each kind whose health script fails.
+fn failed_scripts(comparison: Option<&Comparison>) -> Vec<Notice> {
+    let mut kinds = BTreeSet::new();
+    let live = comparison.into_iter().flat_map(|comparison| comparison.items.values()).filter_map(|item| item.live.as_ref());
+    let failed = live.filter(|live| live.script_failed && kinds.insert(live.key.group_kind()));
+    let message = |live: &LiveObject| live.health.as_ref().map(|health| health.message.clone()).unwrap_or_default();
+    failed.map(|live| ("ComparisonError", format!("Failed to assess the health of {}: {}", live.key, message(live)))).collect()
 }
 
 /// Checks what can be checked without fetching anything.
@@ -117,7 +126,14 @@ async fn load_targets(app: &Application, found: &mut Assessment, revisions: &Rev
     let mut objects = Vec::new();
     let mut complete = true;
     let instance = instance_of(app, cx);
-    let loader = Loader { app, instance: &instance, repositories: &cx.repositories, renderer: &cx.renderer };
+    let cluster = match cx.discovery.capabilities().await {
+        Ok(cluster) => cluster,
+        Err(error) => {
+            found.notice("ComparisonError", format!("Failed to look up the kinds of the cluster: {}", one_line(&error, &error)));
+            return None;
+        }
+    };
+    let loader = Loader { app, instance: &instance, repositories: &cx.repositories, renderer: &cx.renderer, cluster: &cluster };
     for index in 0..found.sources.len() {
         let source = found.sources[index].clone();
         let (revision, freshness) = revisions.of(index, &source);

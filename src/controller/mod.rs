@@ -21,6 +21,7 @@ mod operation;
 mod patch;
 pub mod sealedsecret;
 mod settings;
+mod settings_watch;
 mod status;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -47,7 +48,7 @@ pub use self::http::Limit;
 use self::settings::Settings;
 use crate::advice::{Advice, Remedy};
 use crate::api::{AppProject, Application};
-use crate::cluster::{Discovery, HealthScripts, LiveCache, Writer};
+use crate::cluster::{Discovery, Lens, LiveCache, Writer};
 use crate::project::default_project;
 use crate::render::{self, Renderer};
 use crate::source::{self, Repositories};
@@ -145,9 +146,8 @@ pub async fn run(client: Client, options: Options) -> Result<(), Error> {
     let mut loops: JoinSet<(&'static str, String)> = JoinSet::new();
     let listed = Listed::default();
     let (projects, project_changes) = watch_projects(&client, &options.control_namespace, &listed, &mut loops);
-    let customisations = Arc::new(settings.customisations.clone());
-    let scripts = HealthScripts::new(Arc::clone(&customisations));
-    let (cache, live_changes) = LiveCache::new(client.clone(), scripts.clone());
+    let lens = Lens::new(settings.resources.clone());
+    let (cache, live_changes) = LiveCache::new(client.clone(), lens.clone());
     let repositories = Repositories::new(source::Options {
         poll_interval: settings.poll_interval,
         jitter: settings.jitter,
@@ -161,14 +161,13 @@ pub async fn run(client: Client, options: Options) -> Result<(), Error> {
         renderer: Renderer::new(render::Options {
             temp_dir: Some(options.cache_dir.join("render")),
             disk_cache: Some(options.cache_dir.join("manifests")),
-            tools: settings.tools,
+            tools: settings.tools.clone(),
             ..render::Options::default()
         }),
         discovery: Discovery::new(client.clone()),
         cache,
         writer: Writer::new(client.clone()),
-        customisations,
-        scripts,
+        lens,
         projects,
         events: events::Events::new(client.clone(), "argocd-application-controller"),
         metrics: metrics::Metrics::new(),
@@ -181,7 +180,9 @@ pub async fn run(client: Client, options: Options) -> Result<(), Error> {
     let (pages, keys) = (pages(&cx, &sealing, &listed), Arc::clone(&sealing));
     loops.spawn(async move { ("http", text(http::serve(listener, pages, keys, options.rate_limit).await)) });
     loops.spawn(async move { ("sealing", text(sealedsecret::run(sealing).await)) });
-    let (apps, applications) = applications_loop(&cx, &listed, live_changes, project_changes);
+    let settings_changes = settings_watch::follow(&cx, settings, &mut loops);
+    let changes = futures::stream::select(project_changes, settings_changes).boxed();
+    let (apps, applications) = applications_loop(&cx, &listed, live_changes, changes);
     loops.spawn(housekeeping(Arc::clone(&cx), listed.clone(), apps));
     loops.spawn(async move {
         // Without the projects every Application would seem to refer to one that does not exist.
@@ -321,7 +322,7 @@ fn applications_loop(
     cx: &Arc<Context>,
     listed: &Listed,
     live_changes: tokio::sync::mpsc::UnboundedReceiver<String>,
-    project_changes: BoxStream<'static, ()>,
+    changes_for_all: BoxStream<'static, ()>,
 ) -> (Store<DynamicObject>, impl Future<Output = ()> + Send + use<>) {
     let writer = reflector::store::Writer::new(application_resource());
     let store = writer.as_reader();
@@ -345,7 +346,7 @@ fn applications_loop(
     let applications = controller
         .with_config(kube::runtime::controller::Config::default().concurrency(CONCURRENCY))
         .reconcile_on(changed)
-        .reconcile_all_on(project_changes)
+        .reconcile_all_on(changes_for_all)
         .run(applications::reconcile, |object, error, _| after_error(&object, error), Arc::clone(cx))
         .for_each(|_| std::future::ready(()));
     (store, applications)

@@ -15,10 +15,10 @@ use crate::api::Application;
 use crate::api::application::{Operation, OperationState, ResourceResult, SyncOperation, SyncOperationResult};
 use crate::cluster::Propagation;
 use crate::project;
-use crate::resource::annotations::SYNC_OPTIONS;
+use crate::resource::annotations::{CLIENT_SIDE_MIGRATION_MANAGER, SYNC_OPTIONS};
 use crate::resource::{GroupKind, Object, ResourceKey};
 use crate::source::Freshness;
-use crate::sync::execute::Executor;
+use crate::sync::execute::{Adoption, Executor};
 use crate::sync::hooks::HookPhase;
 use crate::sync::plan::{self, Plan, Standing};
 use crate::sync::results::is_running_hook;
@@ -181,14 +181,14 @@ async fn act(app: &Application, state: &OperationState, sync: &SyncOperation, ne
     let step = |app, again_in| Step { app, found: None, again_in, event: None };
     match next {
         Plan::Run { tasks } => {
-            let new = executor(sync, cx).execute(&tasks).await;
+            let new = executor(app, sync, cx).execute(&tasks).await;
             step(with_results(app, state, new), None)
         }
-        Plan::Record { results } => match executor(sync, cx).without_false_alarms(results).await {
+        Plan::Record { results } => match executor(app, sync, cx).without_false_alarms(results).await {
             none if none.is_empty() => step(with_state(app, state.clone()), Some(CACHE_LAG)),
             results => step(with_results(app, state, results), None),
         },
-        Plan::Clean { cleanups } => match executor(sync, cx).clean(&cleanups).await {
+        Plan::Clean { cleanups } => match executor(app, sync, cx).clean(&cleanups).await {
             // The watch tells when the objects are gone; a moment later it may already have.
             Ok(()) => step(with_state(app, state.clone()), Some(AFTER_CLEANING)),
             Err(message) => ended(app, state, "Error", &message, now),
@@ -221,7 +221,7 @@ async fn terminate(app: &Application, state: &OperationState, sync: &SyncOperati
     let policy = Policy::of(app, state);
     let tasks = found.comparison.as_ref().map(|comparison| tasks::tasks(comparison, &policy)).unwrap_or_default();
     let cleanups = plan::unfinished_hooks(&tasks, results_of(state));
-    if let Err(message) = executor(sync, cx).clean(&cleanups).await {
+    if let Err(message) = executor(app, sync, cx).clean(&cleanups).await {
         return ended(app, state, "Error", &format!("Operation termination had errors: {message}"), now);
     }
     let mut state = state.clone();
@@ -233,14 +233,18 @@ async fn terminate(app: &Application, state: &OperationState, sync: &SyncOperati
     ended(app, &state, "Failed", TERMINATED, now)
 }
 
-fn executor(sync: &SyncOperation, cx: &Context) -> Executor {
+fn executor(app: &Application, sync: &SyncOperation, cx: &Context) -> Executor {
     Executor {
         writer: cx.writer.clone(),
         discovery: cx.discovery.clone(),
         cache: cx.cache.clone(),
-        scripts: cx.scripts.clone(),
+        lens: cx.lens.clone(),
         propagation: Propagation::from_options(&sync.sync_options),
         dry_run: sync.dry_run,
+        adoption: Adoption {
+            off: has_option(sync, "ClientSideApplyMigration=false"),
+            manager: app.annotation(CLIENT_SIDE_MIGRATION_MANAGER).map(str::to_owned),
+        },
     }
 }
 

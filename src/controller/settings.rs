@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::customisation::{COMPARE_OPTIONS, Customisations, PREFIX};
+use crate::customisation::ResourceSettings;
 use crate::render::Tools;
 use crate::sync::retry;
 
@@ -14,8 +14,8 @@ pub struct Settings {
     pub poll_interval: Duration,
     /// Up to this much is added to each interval.
     pub jitter: Duration,
-    /// What is changed about kinds.
-    pub customisations: Customisations,
+    /// What is said about objects in destination clusters.
+    pub resources: ResourceSettings,
     /// What is chosen about the tools that render.
     pub tools: Tools,
     /// What was written and has no effect, for the log.
@@ -23,7 +23,7 @@ pub struct Settings {
 }
 
 /// Keys of `argocd-cm` that have an effect.
-const KNOWN: &[&str] = &["timeout.reconciliation", "timeout.reconciliation.jitter", "application.resourceTrackingMethod"];
+const KNOWN: &[&str] = &["timeout.reconciliation", "timeout.reconciliation.jitter"];
 
 impl Settings {
     /// Reads the data of `argocd-cm`; a value that cannot be read falls back to its default with a warning.
@@ -40,16 +40,13 @@ impl Settings {
         };
         let poll_interval = duration("timeout.reconciliation", Duration::from_secs(120));
         let jitter = duration("timeout.reconciliation.jitter", Duration::from_secs(60));
-        if data.get("application.resourceTrackingMethod").is_some_and(|method| method != "annotation" && !method.is_empty()) {
-            warnings.push("argocd-cm application.resourceTrackingMethod: only `annotation` is supported yet".into());
-        }
-        let customisations = Customisations::from_config_map(data);
-        warnings.extend(customisations.problems.iter().map(ToString::to_string));
-        let known = |key: &str| KNOWN.contains(&key) || key == COMPARE_OPTIONS || key.starts_with(PREFIX) || Tools::reads(key);
+        let resources = ResourceSettings::from_config_map(data);
+        warnings.extend(resources.problems.iter().map(|problem| format!("{problem} (hint: {})", problem.hint)));
+        let known = |key: &str| KNOWN.contains(&key) || ResourceSettings::reads(key) || Tools::reads(key);
         for key in data.keys().filter(|key| !known(key)) {
             warnings.push(format!("argocd-cm {key}: has no effect yet"));
         }
-        Self { poll_interval, jitter, customisations, tools: Tools::from_config_map(data), warnings }
+        Self { poll_interval, jitter, resources, tools: Tools::from_config_map(data), warnings }
     }
 }
 

@@ -46,7 +46,8 @@ pub fn observed(
         || unknown_resources(&old.resources),
         |comparison| comparison.items.values().filter_map(|item| resource_status(app, item)).collect(),
     );
-    status.conditions = with_conditions(&old.conditions, JUDGED, &found.notices, now);
+    let notices = [found.notices.as_slice(), found.remarks.as_slice()].concat();
+    status.conditions = with_conditions(&old.conditions, JUDGED, &notices, now);
     status.resource_health_source = None;
     status.controller_namespace = Some(control_namespace.to_owned());
     status.summary = found.targets.as_ref().map_or(old.summary.clone(), |targets| {

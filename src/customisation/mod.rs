@@ -7,8 +7,10 @@
 //!
 //! Source: Argo CD 3.5, `resource.customizations` and `resource.compareoptions` (reference sections 5.7, 7.5 and 8.1).
 
+mod filter;
 mod options;
 mod parse;
+mod settings;
 #[cfg(test)]
 mod tests;
 
@@ -19,7 +21,9 @@ use globset::Glob;
 use crate::api::application::ResourceIgnoreDifferences;
 use crate::resource::GroupKind;
 
+pub use filter::KindFilter;
 pub use options::{CompareOptions, StatusFields};
+pub use settings::{Impersonation, ResourceSettings};
 
 /// What was written and cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

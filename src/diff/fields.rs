@@ -3,6 +3,8 @@
 //! Source: Kubernetes server-side apply, `FieldsV1`: `f:<name>` map entry, `k:<json>` list item by its keys, `v:<json>` set
 //! item, `i:<n>` list item by index, `.` the thing itself.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 
 use crate::resource::Object;
@@ -15,6 +17,60 @@ pub fn owned_fields<'a>(live: &'a Object, manager: &str) -> Option<&'a Map<Strin
         let applied = text("manager") == manager && text("operation") == "Apply" && text("subresource").is_empty();
         applied.then(|| entry.get("fieldsV1")?.as_object()).flatten()
     })
+}
+
+/// What any of some managers owns in a live object, whatever it did to become the owner; one entry for each record of it.
+pub(super) fn owned_by_any(live: &Object, managers: &BTreeSet<String>) -> Vec<Map<String, Value>> {
+    let entries = live.get(&["metadata", "managedFields"]).and_then(Value::as_array);
+    let of_them = entries
+        .into_iter()
+        .flatten()
+        .filter(|entry| entry.get("manager").and_then(Value::as_str).is_some_and(|manager| managers.contains(manager)));
+    of_them.filter_map(|entry| entry.get("fieldsV1")?.as_object().cloned()).collect()
+}
+
+/// Removes owned fields that both sides have. A field that only one side has is no changed field, and stays.
+pub(super) fn remove_from_both(one: &mut Map<String, Value>, other: &mut Map<String, Value>, fields: &Map<String, Value>) {
+    for (path, below) in fields {
+        let Some(name) = path.strip_prefix("f:") else { continue };
+        let (Some(mine), Some(theirs)) = (one.get_mut(name), other.get_mut(name)) else { continue };
+        match below.as_object().filter(|below| !below.is_empty()) {
+            // Who owns only the map itself (`.`) owns nothing in it.
+            Some(below) => remove_below(mine, theirs, below),
+            None => {
+                one.remove(name);
+                other.remove(name);
+            }
+        }
+    }
+}
+
+fn remove_below(one: &mut Value, other: &mut Value, fields: &Map<String, Value>) {
+    match (one, other) {
+        (Value::Object(one), Value::Object(other)) => remove_from_both(one, other, fields),
+        (Value::Array(one), Value::Array(other)) => {
+            for (path, below) in fields {
+                let Some(below) = below.as_object() else { continue };
+                let (mine, theirs) = (position(one, path), position(other, path));
+                if let (Some(mine), Some(theirs)) = (mine, theirs) {
+                    remove_below(&mut one[mine], &mut other[theirs], below);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Where the list item is that a path element means.
+fn position(items: &[Value], element: &str) -> Option<usize> {
+    match element.split_once(':')? {
+        ("k", keys) => {
+            let keys: Map<String, Value> = serde_json::from_str(keys).ok()?;
+            items.iter().position(|item| has_keys(item, &keys))
+        }
+        ("i", index) => index.parse().ok().filter(|index| *index < items.len()),
+        _ => None,
+    }
 }
 
 /// True when everything in `fields` is still present in `value`.

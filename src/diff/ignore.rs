@@ -1,13 +1,13 @@
 //! `ignoreDifferences`: fields whose difference does not count.
 //!
-//! Source: Argo CD 3.5 (reference section 1.13). JSON pointers and jq path expressions are honoured;
-//! what is not supported yet is named.
+//! Source: Argo CD 3.5 (reference section 1.13). What field managers own is another matter: [`super::Rules`].
 
 use globset::Glob;
 use serde_json::{Map, Value};
 
 use super::jq;
 use crate::api::application::ResourceIgnoreDifferences;
+use crate::customisation::Customisations;
 use crate::resource::{Object, ResourceKey};
 
 /// Pointers that apply to one object.
@@ -17,13 +17,6 @@ pub struct IgnoreRule {
     pointers: Vec<Vec<String>>,
     /// jq path expressions.
     expressions: Vec<String>,
-}
-
-/// A rule that is written in the Application and has no effect yet.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnsupportedIgnore {
-    /// Path of the field in the Application.
-    pub field: String,
 }
 
 impl IgnoreRule {
@@ -37,8 +30,27 @@ impl IgnoreRule {
         Self { pointers: pointers.iter().filter_map(split).collect(), expressions: Vec::new() }
     }
 
+    /// The fields of an object whose change is no reason to look at its Application again.
+    #[must_use]
+    pub fn for_updates(key: &ResourceKey, customisations: &Customisations) -> Vec<Self> {
+        let kind = key.group_kind();
+        let ignored = customisations.ignore_differences().iter().filter(|rule| concerns(rule, key));
+        let also = ignored.filter(|_| customisations.compare.ignore_differences_on_updates);
+        let rules = customisations.ignore_updates(&kind).chain(also).map(Self::from);
+        rules.filter(|rule| rule.check().is_ok()).collect()
+    }
+
+    fn check(&self) -> Result<(), jq::JqError> {
+        self.expressions.iter().try_for_each(|expression| jq::check(expression))
+    }
+
+    /// The jq path expressions.
+    pub(super) fn expressions(&self) -> impl Iterator<Item = &String> {
+        self.expressions.iter()
+    }
+
     /// Removes the ignored fields; a path that does not exist is fine.
-    pub(super) fn remove_from(&self, object: &mut Object) {
+    pub fn remove_from(&self, object: &mut Object) {
         for pointer in &self.pointers {
             remove_in_map(&mut object.0, pointer);
         }
@@ -88,44 +100,21 @@ fn remove_in(value: &mut Value, path: &[String]) {
     }
 }
 
-/// Picks the rules that apply to one object. Group and kind are globs, name and namespace exact; an empty group is the core
-/// group only.
-#[must_use]
-pub fn rules_for(key: &ResourceKey, all: &[ResourceIgnoreDifferences]) -> Vec<IgnoreRule> {
-    all.iter()
-        .filter(|rule| glob_matches(&rule.group, &key.group) && glob_matches(&rule.kind, &key.kind))
-        .filter(|rule| rule.name.is_empty() || rule.name == key.name)
-        .filter(|rule| rule.namespace.is_empty() || rule.namespace == key.namespace)
-        .map(|rule| IgnoreRule {
-            expressions: rule.jq_path_expressions.clone(),
-            ..IgnoreRule::from_pointers(&rule.json_pointers)
-        })
-        .collect()
+/// True when a rule applies to one object. Group and kind are globs, name and namespace exact; an empty group is the core group
+/// only.
+pub(super) fn concerns(rule: &ResourceIgnoreDifferences, key: &ResourceKey) -> bool {
+    glob_matches(&rule.group, &key.group)
+        && glob_matches(&rule.kind, &key.kind)
+        && (rule.name.is_empty() || rule.name == key.name)
+        && (rule.namespace.is_empty() || rule.namespace == key.namespace)
 }
 
-/// The first jq path expression among the rules of an object that cannot be run. Nothing can be said of the object then.
-///
-/// # Errors
-/// The expression and why.
-pub fn check_rules(rules: &[IgnoreRule]) -> Result<(), jq::JqError> {
-    rules.iter().flat_map(|rule| &rule.expressions).try_for_each(|expression| jq::check(expression))
+impl From<&ResourceIgnoreDifferences> for IgnoreRule {
+    fn from(rule: &ResourceIgnoreDifferences) -> Self {
+        Self { expressions: rule.jq_path_expressions.clone(), ..Self::from_pointers(&rule.json_pointers) }
+    }
 }
 
 fn glob_matches(pattern: &str, text: &str) -> bool {
     pattern == text || Glob::new(pattern).is_ok_and(|glob| glob.compile_matcher().is_match(text))
-}
-
-/// Names the parts of `ignoreDifferences` that have no effect yet.
-#[must_use]
-pub fn unsupported(all: &[ResourceIgnoreDifferences]) -> Vec<UnsupportedIgnore> {
-    let mut found = Vec::new();
-    for (index, rule) in all.iter().enumerate() {
-        let fields = [("managedFieldsManagers", &rule.managed_fields_managers)];
-        for (name, values) in fields {
-            if !values.is_empty() {
-                found.push(UnsupportedIgnore { field: format!("spec.ignoreDifferences[{index}].{name}") });
-            }
-        }
-    }
-    found
 }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::fields::{covers, owned_fields};
-use super::{IgnoreRule, normalise_live, normalise_target};
+use super::{Rules, normalise_live, normalise_target};
 use crate::resource::Object;
 use crate::resource::annotations::{FIELD_MANAGER, LAST_APPLIED};
 
@@ -23,24 +23,26 @@ pub enum Verdict {
 /// `Same` means: every field of the target is in the live object with an equal value, and every field that we own in the
 /// live object is still in the target. Fields of others are not drift.
 #[must_use]
-pub fn compare_locally(target: &Object, live: &Object, ignore: &[IgnoreRule]) -> Verdict {
+pub fn compare_locally(target: &Object, live: &Object, rules: &Rules) -> Verdict {
     let mut wanted = normalise_target(target);
-    for rule in ignore {
-        rule.remove_from(&mut wanted);
+    rules.strip(&mut wanted);
+    let mut found = normalise_live(live, rules);
+    if rules.status_counts && status_differs(target, &found) {
+        return Verdict::Differs;
     }
-    let mut found = normalise_live(live, ignore);
     // The same object may be served in several versions; only its content counts, and a dry-run answers in the target's.
     if wanted.api_version() != found.api_version() {
         return Verdict::Undecided;
     }
     let last_applied = take_last_applied(&mut found);
+    rules.align(&mut wanted, &mut found);
     let wanted = Value::Object(wanted.0);
     let found = Value::Object(found.0);
     if !is_subset(&wanted, &found) {
         return Verdict::Undecided;
     }
     if let Some(owned) = owned_fields(live, FIELD_MANAGER) {
-        let owned_and_counted = without_ignored(owned, ignore);
+        let owned_and_counted = without_ignored(owned, rules);
         return if covers(&wanted, &owned_and_counted) { Verdict::Same } else { Verdict::Undecided };
     }
     match last_applied {
@@ -49,10 +51,16 @@ pub fn compare_locally(target: &Object, live: &Object, ignore: &[IgnoreRule]) ->
     }
 }
 
+/// Where `status` counts, it counts as written: no sync could bring it about, as in Argo CD.
+fn status_differs(target: &Object, live: &Object) -> bool {
+    let Some(wanted) = target.0.get("status").filter(|status| !status.is_null()) else { return false };
+    !is_subset(wanted, live.0.get("status").unwrap_or(&Value::Null))
+}
+
 /// Ignored fields were removed from the target, so they must not be looked for there.
-fn without_ignored(owned: &serde_json::Map<String, Value>, ignore: &[IgnoreRule]) -> serde_json::Map<String, Value> {
+fn without_ignored(owned: &serde_json::Map<String, Value>, rules: &Rules) -> serde_json::Map<String, Value> {
     let mut fields = owned.clone();
-    for rule in ignore {
+    for rule in &rules.ignore {
         rule.remove_from_fields(&mut fields);
     }
     fields
@@ -117,28 +125,28 @@ mod tests {
     #[test]
     fn an_object_is_the_same_as_itself() {
         let one = object(config_map(json!({ "a": "1" })));
-        assert_eq!(compare_locally(&one, &one, &[]), Verdict::Same);
+        assert_eq!(compare_locally(&one, &one, &Rules::default()), Verdict::Same);
     }
 
     #[test]
     fn fields_of_others_are_not_drift() {
         let target = object(config_map(json!({ "a": "1" })));
         let live = owned(config_map(json!({ "a": "1", "b": "theirs" })), json!({ "f:data": { "f:a": {} } }));
-        assert_eq!(compare_locally(&target, &live, &[]), Verdict::Same);
+        assert_eq!(compare_locally(&target, &live, &Rules::default()), Verdict::Same);
     }
 
     #[test]
     fn a_field_of_ours_that_left_the_target_needs_an_answer() {
         let target = object(config_map(json!({ "a": "1" })));
         let live = owned(config_map(json!({ "a": "1", "b": "ours" })), json!({ "f:data": { "f:a": {}, "f:b": {} } }));
-        assert_eq!(compare_locally(&target, &live, &[]), Verdict::Undecided);
+        assert_eq!(compare_locally(&target, &live, &Rules::default()), Verdict::Undecided);
     }
 
     #[test]
     fn a_changed_value_needs_an_answer() {
         let target = object(config_map(json!({ "a": "1" })));
         let live = object(config_map(json!({ "a": "2" })));
-        assert_eq!(compare_locally(&target, &live, &[]), Verdict::Undecided);
+        assert_eq!(compare_locally(&target, &live, &Rules::default()), Verdict::Undecided);
     }
 
     #[test]
@@ -146,7 +154,7 @@ mod tests {
         let target = object(config_map(json!({ "a": "1" })));
         let mut live = config_map(json!({ "a": "1", "b": "old" }));
         live["metadata"]["annotations"] = json!({ LAST_APPLIED: config_map(json!({ "a": "1", "b": "old" })).to_string() });
-        assert_eq!(compare_locally(&target, &object(live), &[]), Verdict::Differs);
+        assert_eq!(compare_locally(&target, &object(live), &Rules::default()), Verdict::Differs);
     }
 
     #[test]
@@ -157,29 +165,29 @@ mod tests {
             service(json!({ "port": 80, "protocol": "TCP", "targetPort": 80 })),
             json!({ "f:spec": { "f:ports": { "k:{\"port\":80,\"protocol\":\"TCP\"}": { ".": {}, "f:port": {} } } } }),
         );
-        assert_eq!(compare_locally(&target, &live, &[]), Verdict::Same);
+        assert_eq!(compare_locally(&target, &live, &Rules::default()), Verdict::Same);
     }
 
     #[test]
     fn string_data_equals_the_encoded_live_data() {
         let secret = |field: &str, value: &str| json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "a" }, field: { "k": value } });
         let (target, live) = (object(secret("stringData", "v")), object(secret("data", "dg==")));
-        assert_eq!(compare_locally(&target, &live, &[]), Verdict::Same);
+        assert_eq!(compare_locally(&target, &live, &Rules::default()), Verdict::Same);
     }
 
     #[test]
     fn status_in_git_is_ignored() {
         let mut target = config_map(json!({ "a": "1" }));
         target["status"] = json!({ "x": 1 });
-        assert_eq!(compare_locally(&object(target), &object(config_map(json!({ "a": "1" }))), &[]), Verdict::Same);
+        assert_eq!(compare_locally(&object(target), &object(config_map(json!({ "a": "1" }))), &Rules::default()), Verdict::Same);
     }
 
     #[test]
     fn ignored_fields_neither_differ_nor_are_missed() {
-        let rule = IgnoreRule::from_pointers(&["/data/b".to_owned()]);
+        let rules = Rules::from_pointers(&["/data/b".to_owned()]);
         let target = object(config_map(json!({ "a": "1", "b": "git" })));
         let live = owned(config_map(json!({ "a": "1", "b": "live" })), json!({ "f:data": { "f:a": {}, "f:b": {} } }));
-        assert_eq!(compare_locally(&target, &live, &[]), Verdict::Undecided);
-        assert_eq!(compare_locally(&target, &live, &[rule]), Verdict::Same);
+        assert_eq!(compare_locally(&target, &live, &Rules::default()), Verdict::Undecided);
+        assert_eq!(compare_locally(&target, &live, &rules), Verdict::Same);
     }
 }

@@ -12,13 +12,20 @@ mod local;
 pub mod mask;
 mod normalise;
 mod overlay;
+mod quantity;
 mod redact;
 pub mod report;
+mod respect;
+mod rules;
+#[cfg(test)]
+mod tests;
 
 pub use fields::owned_fields;
-pub use ignore::{IgnoreRule, UnsupportedIgnore, check_rules, rules_for, unsupported};
+pub use ignore::IgnoreRule;
 pub use local::{Verdict, compare_locally};
 pub use normalise::{normalise_live, normalise_target, predicted_differs};
 pub use overlay::overlay;
 pub use redact::redact;
 pub use report::{Change, FieldChange, ObjectDiff, object_diff};
+pub use respect::with_ignored_of;
+pub use rules::Rules;

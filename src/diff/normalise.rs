@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 
-use super::IgnoreRule;
+use super::Rules;
 use crate::resource::Object;
 
 /// Fields of `metadata` that the API server writes by itself.
@@ -32,15 +32,15 @@ pub fn normalise_target(target: &Object) -> Object {
 
 /// Returns live or predicted state without what never counts as drift.
 #[must_use]
-pub fn normalise_live(live: &Object, ignore: &[IgnoreRule]) -> Object {
+pub fn normalise_live(live: &Object, rules: &Rules) -> Object {
     let mut object = live.clone();
-    object.0.remove("status");
+    if !rules.status_counts {
+        object.0.remove("status");
+    }
     for field in SERVER_METADATA {
         object.metadata_mut().remove(*field);
     }
-    for rule in ignore {
-        rule.remove_from(&mut object);
-    }
+    rules.strip(&mut object);
     object
 }
 
@@ -48,8 +48,10 @@ pub fn normalise_live(live: &Object, ignore: &[IgnoreRule]) -> Object {
 ///
 /// `predicted` is the API server's answer to a server-side dry-run of the target.
 #[must_use]
-pub fn predicted_differs(live: &Object, predicted: &Object, ignore: &[IgnoreRule]) -> bool {
-    normalise_live(live, ignore) != normalise_live(predicted, ignore)
+pub fn predicted_differs(live: &Object, predicted: &Object, rules: &Rules) -> bool {
+    let (mut before, mut after) = (normalise_live(live, rules), normalise_live(predicted, rules));
+    rules.align(&mut after, &mut before);
+    before != after
 }
 
 /// Values of `stringData` win over `data`; non-string values stay as they are, so that the API server refuses them.

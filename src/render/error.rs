@@ -54,6 +54,9 @@ pub enum RenderError {
     /// The program that renders is not installed.
     #[error("neither `kustomize` nor `kubectl` was found, one of which renders kustomizations")]
     ProgramMissing,
+    /// Helm is not installed.
+    #[error("`helm` was not found, which renders charts")]
+    HelmMissing,
     /// The program that renders failed.
     #[error("{program} failed: {problem}")]
     ProgramFailed {
@@ -77,6 +80,14 @@ pub enum RenderError {
         program: String,
         /// The limit.
         limit_bytes: usize,
+    },
+    /// The program that renders wanted too much memory and was stopped.
+    #[error("{program} wanted more than {} MiB of memory and was stopped", limit_bytes >> 20)]
+    OutOfMemory {
+        /// The program.
+        program: String,
+        /// The limit.
+        limit_bytes: u64,
     },
     /// The machine we run on refused something.
     #[error("rendering needs a temporary folder and child processes: {problem}")]
@@ -115,9 +126,10 @@ impl Advice for RenderError {
             Self::NotSupportedYet { instead, .. } => instead.clone(),
             Self::TooLarge { .. } => "leave files out with spec.source.directory.exclude, or split the application".into(),
             Self::ProgramMissing => "install kustomize, or set GITOPS_KUSTOMIZE to its path".into(),
+            Self::HelmMissing => "install Helm, or set GITOPS_HELM to its path".into(),
             Self::ProgramFailed { .. } => "run the same program on a checkout of this commit to see the error on its own".into(),
-            Self::ProgramTimeout { .. } | Self::OutputTooLarge { .. } => {
-                "split the application, or make the kustomization smaller".into()
+            Self::ProgramTimeout { .. } | Self::OutputTooLarge { .. } | Self::OutOfMemory { .. } => {
+                "split the application, or make the kustomization or chart smaller".into()
             }
             Self::InvalidOption { .. } | Self::Machine { .. } => return None,
         })

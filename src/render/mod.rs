@@ -4,7 +4,7 @@
 //! ```text
 //!  source + overrides ──> which tool ──> inputs (path, git id) ──> RenderKey ──> memory, disk ──hit──> Rendered
 //!                                                                                  └─miss─> directory: in this process
-//!                                                                                           kustomize: a child process
+//!                                                                                           kustomize, helm: child processes
 //! ```
 
 mod cache;
@@ -14,8 +14,10 @@ mod environment;
 mod error;
 mod failures;
 mod glob;
+mod helm;
 mod kustomize;
 mod manifests;
+mod place;
 mod program;
 mod renderer;
 mod sandbox;
@@ -25,11 +27,13 @@ mod tools;
 mod tests;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::api::application::ApplicationSource;
+use crate::cluster::Capabilities;
 use crate::resource::Object;
 use crate::source::SourceTree;
 
@@ -96,6 +100,8 @@ pub struct AppIdentity {
     pub project: String,
     /// Namespace of the destination.
     pub destination_namespace: String,
+    /// What the destination serves.
+    pub cluster: Arc<Capabilities>,
 }
 
 /// What to render.

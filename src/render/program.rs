@@ -17,6 +17,8 @@ const CHILD_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 const MAX_COMPLAINT: usize = 2000;
 /// Most bytes of standard error that are read; beyond it only the beginning counts.
 const MAX_STDERR_BYTES: usize = 64 << 10;
+/// Where a program begins to tell how it is used.
+const MANUALS: [&str; 2] = ["\nUsage:", "\n\nUse --debug flag"];
 /// Asking a program for its version takes milliseconds; a program that hangs there is not the right one.
 const VERSION_TIMEOUT: Duration = Duration::from_secs(10);
 /// Memory of one program. Charts and kustomizations of thousands of objects need about a third of it.
@@ -61,12 +63,8 @@ impl Kustomize {
                 .ok_or(RenderError::ProgramMissing)?,
         };
         let arguments: &[&str] = if inside_kubectl { &["version", "--client"] } else { &["version"] };
-        // The library's text holds the random name of the folder.
-        let home = tempfile::tempdir().map_err(|error| RenderError::machine(error.kind()))?;
-        let limits = Limits { timeout: VERSION_TIMEOUT, max_output_bytes: MAX_STDERR_BYTES };
-        let rights = Rights { place: home.path(), programs: &[], network: false };
-        let output = run(&program, arguments.iter().map(OsStr::new), home.path(), home.path(), &[], &rights, &limits).await?;
-        let version = format!("{} {}", if inside_kubectl { "kubectl" } else { "kustomize" }, output.trim());
+        let version = version_of(&program, arguments).await?;
+        let version = format!("{} {version}", if inside_kubectl { "kubectl" } else { "kustomize" });
         Ok(Self { program, inside_kubectl, version })
     }
 
@@ -94,16 +92,72 @@ impl Kustomize {
         let limits = Limits { timeout: options.timeout, max_output_bytes: options.max_output_bytes };
         // The files of the system that git would read are not readable, which is an error for it.
         let environment: Vec<_> = environment.iter().copied().chain([("GIT_CONFIG_NOSYSTEM", "1")]).collect();
-        run(&self.program, arguments, checkout, home, &environment, rights, &limits).await.map_err(|error| match error {
-            RenderError::ProgramFailed { problem, .. } => {
-                RenderError::ProgramFailed { program: self.name().into(), problem: complaint(&problem, checkout, home) }
-            }
-            RenderError::ProgramTimeout { limit, .. } => RenderError::ProgramTimeout { program: self.name().into(), limit },
-            RenderError::OutputTooLarge { limit_bytes, .. } => {
-                RenderError::OutputTooLarge { program: self.name().into(), limit_bytes }
-            }
-            other => other,
-        })
+        let output = run(&self.program, arguments, checkout, home, &environment, rights, &limits).await;
+        output.map_err(|error| named(error, self.name(), checkout, home))
+    }
+}
+
+/// What the program for charts is called in errors.
+pub(super) const HELM_TEMPLATE: &str = "helm template";
+
+/// The program that renders charts.
+#[derive(Debug, Clone)]
+pub(super) struct Helm {
+    program: PathBuf,
+    version: String,
+}
+
+impl Helm {
+    /// Finds the program and asks for its version.
+    pub(super) async fn find(options: &Options) -> Result<Self, RenderError> {
+        let program = helm(options).ok_or(RenderError::HelmMissing)?;
+        let version = version_of(&program, &["version", "--short"]).await?;
+        Ok(Self { program, version })
+    }
+
+    /// The version; part of the key of what it renders.
+    pub(super) fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// Runs a command in the folder of a chart. The environment of a child has nothing that a template could see.
+    pub(super) async fn run(
+        &self,
+        checkout: &Path,
+        folder: &str,
+        home: &Path,
+        arguments: &[String],
+        options: &Options,
+    ) -> Result<String, RenderError> {
+        let limits = Limits { timeout: options.timeout, max_output_bytes: options.max_output_bytes };
+        // Checkout and home lie side by side in the private place; charts come with all they need.
+        let rights = Rights { place: home.parent().unwrap_or(home), programs: &[], network: false };
+        let arguments = arguments.iter().map(OsStr::new);
+        let output = run(&self.program, arguments, &checkout.join(folder), home, &[], &rights, &limits).await;
+        output.map_err(|error| named(error, HELM_TEMPLATE, checkout, home))
+    }
+}
+
+async fn version_of(program: &Path, arguments: &[&str]) -> Result<String, RenderError> {
+    // The library's text holds the random name of the folder.
+    let home = tempfile::tempdir().map_err(|error| RenderError::machine(error.kind()))?;
+    let limits = Limits { timeout: VERSION_TIMEOUT, max_output_bytes: MAX_STDERR_BYTES };
+    let rights = Rights { place: home.path(), programs: &[], network: false };
+    let output = run(program, arguments.iter().map(OsStr::new), home.path(), home.path(), &[], &rights, &limits).await?;
+    Ok(output.trim().to_owned())
+}
+
+/// The error under the name that the user knows, without the paths of our checkout.
+fn named(error: RenderError, name: &str, checkout: &Path, home: &Path) -> RenderError {
+    let program = name.to_owned();
+    match error {
+        RenderError::ProgramFailed { problem, .. } => {
+            RenderError::ProgramFailed { program, problem: complaint(&problem, checkout, home) }
+        }
+        RenderError::ProgramTimeout { limit, .. } => RenderError::ProgramTimeout { program, limit },
+        RenderError::OutputTooLarge { limit_bytes, .. } => RenderError::OutputTooLarge { program, limit_bytes },
+        RenderError::OutOfMemory { limit_bytes, .. } => RenderError::OutOfMemory { program, limit_bytes },
+        other => other,
     }
 }
 
@@ -120,7 +174,7 @@ fn complaint(stderr: &str, checkout: &Path, home: &Path) -> String {
         }
     }
     let text = without_random_names(&text);
-    let text = text.split("\nUsage:").next().unwrap_or_default().trim();
+    let text = MANUALS.iter().fold(text.as_str(), |text, manual| text.split(manual).next().unwrap_or_default()).trim();
     let text = text.strip_prefix("Error: ").or_else(|| text.strip_prefix("error: ")).unwrap_or(text);
     match text.char_indices().nth(MAX_COMPLAINT) {
         Some((end, _)) => format!("{}...", &text[..end]),
@@ -200,22 +254,19 @@ async fn run<'a>(
         }
         let status = child.wait().await.map_err(RenderError::machine)?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        if status.success() {
-            Ok(text(&stdout))
-        } else {
-            Err(RenderError::ProgramFailed { program: name(), problem: failure(status, &text(&stderr)) })
-        }
+        if status.success() { Ok(text(&stdout)) } else { Err(failure(name(), status, &text(&stderr))) }
     };
     tokio::time::timeout(limits.timeout, finished)
         .await
         .unwrap_or_else(|_| Err(RenderError::ProgramTimeout { program: name(), limit: limits.timeout }))
 }
 
-fn failure(status: std::process::ExitStatus, stderr: &str) -> String {
+fn failure(program: String, status: std::process::ExitStatus, stderr: &str) -> RenderError {
     if RUNS_OUT_OF_MEMORY.iter().any(|words| stderr.contains(words)) {
-        return format!("it needs more than the {} MiB of memory that it may use", MAX_MEMORY_BYTES >> 20);
+        return RenderError::OutOfMemory { program, limit_bytes: MAX_MEMORY_BYTES };
     }
-    if stderr.trim().is_empty() { status.to_string() } else { stderr.to_owned() }
+    let problem = if stderr.trim().is_empty() { status.to_string() } else { stderr.to_owned() };
+    RenderError::ProgramFailed { program, problem }
 }
 
 /// Reads one byte more than the limit, so that the caller sees it was passed.

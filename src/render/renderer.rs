@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
 use crate::api::application::{ApplicationSource, Directory};
@@ -14,7 +14,7 @@ use super::environment::Environment;
 use super::failures::Failures;
 use super::{
     AppIdentity, Confinement, Counters, Input, Options, RenderError, Rendered, Request, SourceType, Tools, blocking, confinement,
-    detect, directory, kustomize, manifests, program, unknown_fields,
+    detect, directory, helm, kustomize, manifests, program, unknown_fields,
 };
 
 /// Changes whenever the same inputs give another answer, so that nothing old is taken for it.
@@ -30,6 +30,7 @@ pub struct Renderer {
 
 pub(super) struct Shared {
     pub(super) options: Options,
+    tools: RwLock<Arc<Tools>>,
     memory: Mutex<Lru<Arc<Rendered>>>,
     disk: Option<DiskCache>,
     failures: Mutex<Failures>,
@@ -37,6 +38,7 @@ pub(super) struct Shared {
     hits: AtomicU64,
     /// By the path that the installation names; `None` is the usual one.
     kustomize: tokio::sync::Mutex<BTreeMap<Option<PathBuf>, program::Kustomize>>,
+    helm: tokio::sync::OnceCell<program::Helm>,
     processes: tokio::sync::Semaphore,
 }
 
@@ -90,6 +92,7 @@ struct Prepared {
 enum Job {
     Directory { tree: SourceTree, path: String, options: Directory },
     Kustomize(kustomize::Job),
+    Helm(helm::Job),
 }
 
 impl Renderer {
@@ -98,12 +101,14 @@ impl Renderer {
     pub fn new(options: Options) -> Self {
         Self {
             shared: Arc::new(Shared {
+                tools: RwLock::new(Arc::new(options.tools.clone())),
                 memory: Mutex::new(Lru::new(options.cache_bytes)),
                 disk: options.disk_cache.clone().map(|folder| DiskCache::new(folder, options.disk_cache_bytes)),
                 failures: Mutex::default(),
                 renders: AtomicU64::new(0),
                 hits: AtomicU64::new(0),
                 kustomize: tokio::sync::Mutex::default(),
+                helm: tokio::sync::OnceCell::new(),
                 processes: tokio::sync::Semaphore::new(options.parallelism.max(1)),
                 options,
             }),
@@ -130,8 +135,8 @@ impl Renderer {
     /// As [`Self::render`].
     pub async fn explain(&self, request: Request<'_>) -> Result<Explained, RenderError> {
         let Request { source, tree, app } = request;
-        let (source, tree, app, shared) = (source.clone(), tree.clone(), app.clone(), self.shared.clone());
-        let Prepared { job, inputs, warnings } = blocking(move || prepare(&source, &tree, &app, &shared.options.tools)).await?;
+        let (source, tree, app, tools) = (source.clone(), tree.clone(), app.clone(), self.tools());
+        let Prepared { job, inputs, warnings } = blocking(move || prepare(&source, &tree, &app, &tools)).await?;
         let renderer = self.renderer(&job).await?;
         let key = key(&renderer, &job, &inputs, &warnings, SystemTime::now())?;
         let explained = |rendered, origin| Explained { rendered, key: key.clone(), renderer: renderer.clone(), origin };
@@ -213,10 +218,13 @@ impl Renderer {
                 let kustomize = self.kustomize(job.command().program.clone()).await?;
                 let _permit = self.shared.processes.acquire().await.map_err(RenderError::machine)?;
                 let output = job.run(&kustomize, &self.shared.options).await?;
-                let bytes = output.len();
-                let origin = format!("output of {}", kustomize.name());
-                let objects = blocking(move || manifests::finish(manifests::from_output(&origin, &output)?, &origin)).await?;
-                Ok((Rendered { objects, source_type: SourceType::Kustomize, warnings: Vec::new(), inputs: Vec::new() }, bytes))
+                from_program(output, kustomize.name(), SourceType::Kustomize, Vec::new()).await
+            }
+            Job::Helm(job) => {
+                let helm = self.helm().await?.clone();
+                let _permit = self.shared.processes.acquire().await.map_err(RenderError::machine)?;
+                let output = job.run(&helm, &self.shared.options).await?;
+                from_program(output, program::HELM_TEMPLATE, SourceType::Helm, job.warnings().await?).await
             }
         }
     }
@@ -226,6 +234,7 @@ impl Renderer {
         Ok(match job {
             Job::Directory { .. } => "directory".to_owned(),
             Job::Kustomize(job) => self.kustomize(job.command().program.clone()).await?.version().to_owned(),
+            Job::Helm(_) => format!("helm {}", self.helm().await?.version()),
         })
     }
 
@@ -238,6 +247,23 @@ impl Renderer {
         let found = program::Kustomize::find(named.clone(), &self.shared.options).await?;
         known.insert(named, found.clone());
         Ok(found)
+    }
+
+    async fn helm(&self) -> Result<&program::Helm, RenderError> {
+        self.shared.helm.get_or_try_init(|| program::Helm::find(&self.shared.options)).await
+    }
+
+    /// Takes over what the installation chose about tools; true when that is something else than before.
+    #[must_use]
+    pub fn replace_tools(&self, tools: Tools) -> bool {
+        let mut current = self.shared.tools.write().unwrap_or_else(PoisonError::into_inner);
+        let changed = **current != tools;
+        *current = Arc::new(tools);
+        changed
+    }
+
+    fn tools(&self) -> Arc<Tools> {
+        self.shared.tools.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn failures(&self) -> std::sync::MutexGuard<'_, Failures> {
@@ -255,16 +281,29 @@ impl Job {
         match self {
             Self::Directory { options, .. } => serde_json::to_string(options).map_err(RenderError::machine),
             Self::Kustomize(job) => Ok(job.fingerprint()),
+            Self::Helm(job) => Ok(job.fingerprint()),
         }
     }
 
     /// True when it depends on another machine.
     const fn remote(&self) -> bool {
         match self {
-            Self::Directory { .. } => false,
+            Self::Directory { .. } | Self::Helm(_) => false,
             Self::Kustomize(job) => job.remote(),
         }
     }
+}
+
+/// The answer that a program wrote, and its size.
+async fn from_program(
+    output: String,
+    program: &str,
+    source_type: SourceType,
+    warnings: Vec<String>,
+) -> Result<(Rendered, usize), RenderError> {
+    let (bytes, origin) = (output.len(), format!("output of {program}"));
+    let objects = blocking(move || manifests::finish(manifests::from_output(&origin, &output)?, &origin)).await?;
+    Ok((Rendered { objects, source_type, warnings, inputs: Vec::new() }, bytes))
 }
 
 /// Reads what tells whether the answer is known: the tool, its options, its inputs.
@@ -278,15 +317,15 @@ fn prepare(source: &ApplicationSource, tree: &SourceTree, app: &AppIdentity, too
     match detect::source_type(&source, &files, tools)? {
         SourceType::Directory => prepare_directory(&source, tree, path),
         SourceType::Kustomize => {
-            let (job, inputs) = kustomize::prepare(&source, tree, &path, &environment, tools)?;
+            let (job, inputs) = kustomize::prepare(&source, tree, &path, app, &environment, tools)?;
             let warnings = kustomize::warnings(&source).into_iter().chain(gap_of(confinement())).collect();
             Ok(Prepared { warnings, job: Job::Kustomize(job), inputs })
         }
-        SourceType::Helm => Err(RenderError::NotSupportedYet {
-            what: format!("Helm (the chart in `{}`)", source.path),
-            instead: "commit the output of `helm template`, or set spec.source.directory.recurse for a folder of plain manifests"
-                .into(),
-        }),
+        SourceType::Helm => {
+            let (job, inputs, warnings) = helm::prepare(&source, tree, &path, app, &environment)?;
+            let warnings = warnings.into_iter().chain(gap_of(confinement())).collect();
+            Ok(Prepared { warnings, job: Job::Helm(job), inputs })
+        }
         SourceType::Plugin => Err(RenderError::NotSupportedYet {
             what: "spec.source.plugin".into(),
             instead: "commit the rendered manifests, or use kustomize or a plain directory".into(),

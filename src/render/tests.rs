@@ -25,6 +25,10 @@ fn app() -> AppIdentity {
         instance_name: "web".into(),
         project: "default".into(),
         destination_namespace: "prod".into(),
+        cluster: std::sync::Arc::new(Capabilities {
+            version: "v1.33.2+k3s1".into(),
+            api_versions: vec!["v1".into(), "policy/v1".into()],
+        }),
     }
 }
 
@@ -141,6 +145,36 @@ async fn kustomizations_render_as_expected() {
 #[tokio::test(flavor = "multi_thread")]
 async fn hostile_sources_get_nothing() {
     check_all("hostile", 20).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn charts_render_as_expected() {
+    check_all("helm", 10).await;
+}
+
+/// The expectations are what Helm 3 and Helm 4 themselves make of the command line in `command`.
+#[test]
+fn helm_itself_gives_the_same_answers() {
+    let mut checked = 0;
+    for case in fixtures("helm").into_iter().filter(|case| case.join("command").exists()) {
+        for helm in ["helm", "helm3"].map(tool) {
+            let folder = tempfile::tempdir().unwrap();
+            assert!(Command::new("cp").arg("-a").arg(case.join("input/.")).arg(folder.path()).status().unwrap().success());
+            for line in std::fs::read_to_string(case.join("command")).unwrap().lines() {
+                let run = Command::new(&helm).args(words(line)).current_dir(folder.path().join("app")).output().unwrap();
+                assert!(run.status.success(), "{}: {}", case.display(), String::from_utf8_lossy(&run.stderr));
+                if line.starts_with("template") {
+                    let documents = yaml::parse_stream(&String::from_utf8(run.stdout).unwrap()).unwrap();
+                    let actual: Vec<Value> =
+                        documents.into_iter().map(|one| one.value).filter(|value| !value.is_null()).collect();
+                    compare(&case.join("expected.yaml"), &as_text(&actual), |expected| same_documents(expected, &actual))
+                        .unwrap();
+                    checked += 1;
+                }
+            }
+        }
+    }
+    assert!(checked >= 10, "only {checked} runs");
 }
 
 /// The expectations are what the real program makes of the same options: `edit` holds its commands, one a line, and

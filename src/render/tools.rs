@@ -22,7 +22,8 @@ pub struct Tools {
     pub kustomize_build_options: Vec<String>,
     /// Registered versions of kustomize by name.
     pub kustomize_versions: BTreeMap<String, KustomizeVersion>,
-    pub(super) disabled: BTreeSet<&'static str>,
+    /// Switches that are off.
+    pub disabled: BTreeSet<&'static str>,
 }
 
 /// A registered version of kustomize.

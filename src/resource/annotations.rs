@@ -20,6 +20,8 @@ pub const SYNC_OPTIONS: &str = "argocd.argoproj.io/sync-options";
 pub const COMPARE_OPTIONS: &str = "argocd.argoproj.io/compare-options";
 /// Exactly `true` keeps an object out of the Application's health.
 pub const IGNORE_HEALTHCHECK: &str = "argocd.argoproj.io/ignore-healthcheck";
+/// On an Application: a field manager whose updates count as client-side applies.
+pub const CLIENT_SIDE_MIGRATION_MANAGER: &str = "argocd.argoproj.io/client-side-apply-migration-manager";
 /// RFC 3339 time at which a pending deletion was approved.
 pub const DELETION_APPROVED: &str = "argocd.argoproj.io/deletion-approved";
 /// Finalizer on hooks while they run.

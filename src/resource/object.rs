@@ -180,6 +180,11 @@ impl Object {
         child_map(self.metadata_mut(), "annotations").insert(name.into(), value.into());
     }
 
+    /// Sets one label.
+    pub fn set_label(&mut self, name: &str, value: &str) {
+        child_map(self.metadata_mut(), "labels").insert(name.into(), value.into());
+    }
+
     /// Removes one annotation, and the map when it becomes empty.
     pub fn remove_annotation(&mut self, name: &str) {
         let metadata = self.metadata_mut();

@@ -21,6 +21,7 @@ mod repositories;
 mod repository;
 mod state;
 mod tree;
+pub mod version;
 mod worktree;
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::cluster::LiveObject;
+use crate::diff::Rules;
 use crate::health::{self, HealthCode};
 use crate::resource::annotations::{COMPARE_OPTIONS, IGNORE_HEALTHCHECK, SYNC_OPTIONS};
 use crate::resource::{Object, ResourceKey};
@@ -49,6 +50,8 @@ pub struct Item {
     pub code: SyncCode,
     /// True when our field manager has applied the live object before.
     pub applied_by_us: bool,
+    /// Which differences do not count.
+    pub rules: Rules,
 }
 
 impl Item {
@@ -64,6 +67,7 @@ impl Item {
             role: declared.or_else(|| live_object.as_ref().map(hooks::role)).unwrap_or(Role::Ordinary),
             code: SyncCode::OutOfSync,
             applied_by_us: live.as_ref().is_some_and(|live| live.applied_by_us),
+            rules: Rules::default(),
             target,
             live,
             live_object,

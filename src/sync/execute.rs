@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::advice::Advice;
 use crate::api::application::ResourceResult;
-use crate::cluster::{ClusterError, Discovery, HealthScripts, KindInfo, LiveCache, Propagation, Writer};
+use crate::cluster::{ClusterError, Discovery, KindInfo, Lens, LiveCache, Propagation, Writer, undeclared};
 use crate::diff::redact;
 use crate::resource::annotations::HOOK_FINALIZER;
 use crate::resource::{Object, ResourceKey};
@@ -38,11 +38,22 @@ pub struct Executor {
     /// Live state of the destination; told of every answer.
     pub cache: LiveCache,
     /// Health of what was written.
-    pub scripts: HealthScripts,
+    pub lens: Lens,
     /// What happens to dependents of pruned objects.
     pub propagation: Propagation,
     /// Ask only, change nothing.
     pub dry_run: bool,
+    /// What was applied client-side is taken over, with the fields of these managers.
+    pub adoption: Adoption,
+}
+
+/// Whether fields that were applied client-side are taken over before an object is applied.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Adoption {
+    /// `ClientSideApplyMigration=false`.
+    pub off: bool,
+    /// A further manager, which the Application names.
+    pub manager: Option<String>,
 }
 
 impl Executor {
@@ -101,29 +112,69 @@ impl Executor {
     async fn write(&self, target: &Object, way: Way) -> Result<Written, ClusterError> {
         let key = target.key();
         let kind = self.kind(&key).await?;
-        let before = self.cache.get(&key).map(|live| live.resource_version.clone());
-        let target = crate::diff::normalise_target(target);
+        let live = self.cache.get(&key);
+        let before = live.as_ref().map(|live| live.resource_version.clone());
+        let target = self.written(target);
         if self.dry_run {
             return self.dry_run(&kind, &target, before.is_some(), way).await;
+        }
+        if live.is_some_and(|live| !self.adoption.off && (live.client_side_applied || self.adoption.manager.is_some())) {
+            self.writer.adopt_client_side(&kind, &key, self.adoption.manager.as_deref()).await?;
         }
         let (stored, message) = if way.replace {
             self.replace(&kind, &target, way.force).await?
         } else {
-            self.apply(&kind, &target, before.as_deref(), way.force).await?
+            self.apply(&kind, &target, before.as_deref(), way).await?
         };
         // A hook whose kind has no health is done at once; of a running one nothing is known before its controller acts.
-        let hook_phase = HookPhase::from_health(self.scripts.assess(&stored).map(|health| health.status));
+        let hook_phase = HookPhase::from_health(self.lens.assess(&stored).health.map(|health| health.status));
         self.cache.observe(stored);
         Ok(Written { message, hook_phase })
     }
 
+    /// What is sent of a target.
+    fn written(&self, target: &Object) -> Object {
+        let mut object = crate::diff::normalise_target(target);
+        if self.lens.settings().customisations.compare.status_counts(&target.group_kind())
+            && let Some(status) = target.0.get("status")
+        {
+            object.0.insert("status".into(), status.clone());
+        }
+        object
+    }
+
     /// What has to be deleted first cannot be asked for: its refusal is no failure.
     async fn dry_run(&self, kind: &KindInfo, target: &Object, exists: bool, way: Way) -> Result<Written, ClusterError> {
-        match self.writer.dry_run(kind, target).await {
-            Err(error) if !(way.force && is_unchangeable(&error)) => Err(error),
-            Ok(_) | Err(_) => {
-                let verb = if exists { "configured" } else { "created" };
-                Ok(Written { message: format!("{} {verb}", kubectl_name(&target.key())), hook_phase: HookPhase::Succeeded })
+        let left_out = match self.send(kind, target, way).await {
+            Err(error) if !(way.force && is_unchangeable(&error)) => return Err(error),
+            Ok((_, left_out)) => left_out,
+            Err(_) => String::new(),
+        };
+        let verb = if exists { "configured" } else { "created" };
+        Ok(Written { message: format!("{} {verb}{left_out}", kubectl_name(&target.key())), hook_phase: HookPhase::Succeeded })
+    }
+
+    /// Applies, or asks what applying would store. Fields that the schema does not declare are left out unless somebody is
+    /// strict about them, and named in the text that is given back.
+    async fn send(&self, kind: &KindInfo, target: &Object, way: Way) -> Result<(Object, String), ClusterError> {
+        let mut target = std::borrow::Cow::Borrowed(target);
+        let mut dropped: Vec<String> = Vec::new();
+        loop {
+            let answer =
+                if self.dry_run { self.writer.dry_run(kind, &target).await } else { self.writer.apply(kind, &target).await };
+            match answer {
+                Ok(stored) => {
+                    let left_out = dropped.iter().map(|field| format!("; unknown field {field} left out")).collect();
+                    return Ok((stored, left_out));
+                }
+                Err(ClusterError::Refused { message, code }) if !way.strict => match undeclared::without(&target, &message) {
+                    Some((left, fields)) => {
+                        dropped.extend(fields);
+                        target = std::borrow::Cow::Owned(left);
+                    }
+                    None => return Err(ClusterError::Refused { message, code }),
+                },
+                Err(error) => return Err(error),
             }
         }
     }
@@ -133,11 +184,11 @@ impl Executor {
         kind: &KindInfo,
         target: &Object,
         before: Option<&str>,
-        force: bool,
+        way: Way,
     ) -> Result<(Object, String), ClusterError> {
         let name = kubectl_name(&target.key());
-        let stored = match self.writer.apply(kind, target).await {
-            Err(error) if force && is_unchangeable(&error) && !is_never_recreated(target) => {
+        let (stored, left_out) = match self.send(kind, target, way).await {
+            Err(error) if way.force && is_unchangeable(&error) && !is_never_recreated(target) => {
                 return Ok((self.recreate(kind, target).await?, format!("{name} replaced")));
             }
             other => other?,
@@ -147,7 +198,7 @@ impl Executor {
             Some(version) if version == stored.resource_version() => "unchanged",
             None | Some(_) => "configured",
         };
-        Ok((stored, format!("{name} {verb}")))
+        Ok((stored, format!("{name} {verb}{left_out}")))
     }
 
     async fn replace(&self, kind: &KindInfo, target: &Object, force: bool) -> Result<(Object, String), ClusterError> {

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use crate::api::Application;
 use crate::api::application::ApplicationSource;
-use crate::render::{AppIdentity, RenderError, Rendered, Renderer, Request};
+use crate::cluster::Capabilities;
+use crate::render::{AppIdentity, Explained, RenderError, Renderer, Request};
 use crate::resource::Object;
 use crate::source::{Commit, Freshness, Repositories, SourceError};
 
@@ -19,6 +20,8 @@ pub struct Loader<'a> {
     pub repositories: &'a Repositories,
     /// Turns them into manifests.
     pub renderer: &'a Renderer,
+    /// What the destination serves.
+    pub cluster: &'a Arc<Capabilities>,
 }
 
 /// What one source says at one commit.
@@ -32,6 +35,8 @@ pub struct Loaded {
     pub objects: Vec<Object>,
     /// What has no effect.
     pub warnings: Vec<String>,
+    /// How the manifests came about; absent where there are none.
+    pub explained: Option<Explained>,
 }
 
 /// Why a source gave no manifests.
@@ -58,7 +63,8 @@ impl Loader<'_> {
         let revision = commit.to_string();
         // A source that others only refer to has no manifests of its own.
         if source.path.is_empty() {
-            return Ok(Loaded { revision, source_type: String::new(), objects: Vec::new(), warnings: Vec::new() });
+            let (source_type, objects, warnings) = (String::new(), Vec::new(), Vec::new());
+            return Ok(Loaded { revision, source_type, objects, warnings, explained: None });
         }
         let failed = |error: RenderError| LoadError { revision: commit.to_string(), error };
         let rendered = match self.render(source, &commit).await {
@@ -66,18 +72,20 @@ impl Loader<'_> {
             Err(RenderError::Source(SourceError::CacheFailed { .. })) => self.render(source, &commit).await,
             other => other,
         };
-        let rendered = rendered.map_err(failed)?;
+        let explained = rendered.map_err(failed)?;
+        let rendered = explained.rendered.clone();
         Ok(Loaded {
             revision,
             source_type: rendered.source_type.to_string(),
             objects: rendered.objects.clone(),
             warnings: rendered.warnings.clone(),
+            explained: Some(explained),
         })
     }
 
-    async fn render(&self, source: &ApplicationSource, commit: &Commit) -> Result<Arc<Rendered>, RenderError> {
+    async fn render(&self, source: &ApplicationSource, commit: &Commit) -> Result<Explained, RenderError> {
         let tree = self.repositories.tree(&source.repo_url, commit).await?;
-        self.renderer.render(Request { source, tree: &tree, app: &self.identity() }).await
+        self.renderer.explain(Request { source, tree: &tree, app: &self.identity() }).await
     }
 
     fn identity(&self) -> AppIdentity {
@@ -86,6 +94,7 @@ impl Loader<'_> {
             instance_name: self.instance.to_owned(),
             project: self.app.project().to_owned(),
             destination_namespace: self.app.spec.destination.namespace.clone(),
+            cluster: self.cluster.clone(),
         }
     }
 }
@@ -112,7 +121,7 @@ mod tests {
         let renderer = Renderer::new(crate::render::Options::default());
         let app = Application::default();
         let objects = async |repositories: &Repositories| {
-            let loader = Loader { app: &app, instance: "web", repositories, renderer: &renderer };
+            let loader = Loader { app: &app, instance: "web", repositories, renderer: &renderer, cluster: &Arc::default() };
             loader.load(&source, "main", Freshness::Now).await.unwrap().objects.len()
         };
         let first = repositories(cache.path());

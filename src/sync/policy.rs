@@ -28,6 +28,10 @@ pub struct Policy {
     pub allow_missing_kinds: bool,
     /// `Replace=true` for the whole application.
     pub replace: bool,
+    /// `ServerSideApply=true` for the whole application.
+    pub server_side: bool,
+    /// `RespectIgnoreDifferences=true`: ignored fields stay as they are in the cluster.
+    pub respect_ignored: bool,
     /// The strategy asks to delete and re-create what cannot be changed.
     pub force: bool,
     /// The namespace to create first, when it is missing.
@@ -60,6 +64,8 @@ impl Policy {
             out_of_sync_only: option("ApplyOutOfSyncOnly=true"),
             allow_missing_kinds: option("SkipDryRunOnMissingResource=true"),
             replace: option("Replace=true"),
+            server_side: option("ServerSideApply=true"),
+            respect_ignored: option("RespectIgnoreDifferences=true"),
             force,
             namespace: None,
             skip_hooks: strategy.apply.is_some() || !sync.resources.is_empty(),

@@ -7,8 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use crate::api::Application;
-use crate::resource::annotations::{INSTALLATION_ID, TRACKING_ID};
-use crate::resource::tracking::TrackingId;
+use crate::customisation::ResourceSettings;
 use crate::resource::{GroupKind, Object, ResourceKey};
 
 /// The target state of one Application.
@@ -34,33 +33,45 @@ impl Targets {
     }
 }
 
+/// Where targets go and how they are marked.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    /// Instance name of the Application.
+    pub instance: &'a str,
+    /// Namespace of the destination, may be empty.
+    pub namespace: &'a str,
+    /// Server URL of the destination cluster.
+    pub server: &'a str,
+    /// What operators say about objects.
+    pub settings: &'a ResourceSettings,
+}
+
 /// Prepares rendered manifests for comparison and sync.
 ///
 /// `namespaced` says whether a kind lives in namespaces, `None` when the cluster does not serve it; a CRD among the manifests
-/// answers for its own kind, any other unknown kind counts as namespaced.
-pub fn prepare(
-    objects: Vec<Object>,
-    instance: &str,
-    destination_namespace: &str,
-    namespaced: impl Fn(&GroupKind) -> Option<bool>,
-) -> Targets {
+/// answers for its own kind, any other unknown kind counts as namespaced. Objects of excluded kinds are left out, with a warning.
+pub fn prepare(objects: Vec<Object>, place: Place<'_>, namespaced: impl Fn(&GroupKind) -> Option<bool>) -> Targets {
     let declared = scopes_of_crds(&objects);
     let mut targets = Targets::default();
     let mut seen: BTreeMap<ResourceKey, usize> = BTreeMap::new();
     for (index, mut object) in objects.into_iter().enumerate() {
         let kind = object.group_kind();
+        if place.settings.kinds.excludes(&kind, place.server) {
+            targets.notices.push(("ExcludedResourceWarning", excluded(&object)));
+            continue;
+        }
         let is_namespaced = namespaced(&kind).or_else(|| declared.get(&kind).copied()).unwrap_or(true);
         if !is_namespaced {
             object.set_namespace("");
         } else if object.namespace().is_empty() {
-            object.set_namespace(destination_namespace);
+            object.set_namespace(place.namespace);
         }
         let key = identity(&object, index);
         if is_namespaced && key.namespace.is_empty() {
             let text = format!("Namespace for {} {}/{}, Kind={} is missing.", key.name, key.group, object.version(), key.kind);
             targets.notices.push(("InvalidSpecError", text));
         }
-        mark(&mut object, instance, destination_namespace);
+        place.settings.tracking.mark(&mut object, place.instance, place.namespace);
         *seen.entry(key.clone()).or_default() += 1;
         targets.objects.insert(key, object);
     }
@@ -74,6 +85,10 @@ pub fn prepare(
     targets
 }
 
+fn excluded(object: &Object) -> String {
+    format!("Resource {}/{} {} is excluded in the settings", object.group(), object.kind(), object.name())
+}
+
 /// Objects with only `generateName` are distinct: the index is part of their key.
 fn identity(object: &Object, index: usize) -> ResourceKey {
     let mut key = object.key();
@@ -81,19 +96,6 @@ fn identity(object: &Object, index: usize) -> ResourceKey {
         key.name = format!("{}{index}", object.generate_name());
     }
     key
-}
-
-/// CRDs get no mark: deleting one deletes the data of every user of its kind.
-fn mark(object: &mut Object, instance: &str, destination_namespace: &str) {
-    object.remove_annotation(INSTALLATION_ID);
-    let mut key = object.key();
-    if key.kind == "CustomResourceDefinition" && key.group == "apiextensions.k8s.io" {
-        return;
-    }
-    if key.namespace.is_empty() {
-        destination_namespace.clone_into(&mut key.namespace);
-    }
-    object.set_annotation(TRACKING_ID, &TrackingId { instance: instance.to_owned(), key }.to_string());
 }
 
 /// Kinds that CRDs among the manifests declare, and whether they are namespaced.
@@ -132,8 +134,8 @@ pub fn has_namespace_metadata(app: &Application) -> bool {
 
 #[cfg(test)]
 mod tests {
-
     use super::*;
+    use crate::resource::annotations::TRACKING_ID;
 
     fn object(value: Value) -> Object {
         Object::from_value(value).unwrap_or_default()
@@ -148,7 +150,19 @@ mod tests {
     }
 
     fn prepared(values: Vec<Value>, namespace: &str) -> Targets {
-        prepare(values.into_iter().map(object).collect(), "web", namespace, scope)
+        let settings = ResourceSettings::default();
+        let place = Place { instance: "web", namespace, server: "https://kubernetes.default.svc", settings: &settings };
+        prepare(values.into_iter().map(object).collect(), place, scope)
+    }
+
+    /// T86: what is excluded is as good as not in Git.
+    #[test]
+    fn objects_of_excluded_kinds_are_left_out_with_a_warning() {
+        let lease = json!({ "apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": { "name": "a" } });
+        let targets = prepared(vec![lease], "prod");
+        assert!(targets.objects.is_empty());
+        let text = "Resource coordination.k8s.io/Lease a is excluded in the settings";
+        assert_eq!(targets.notices, [("ExcludedResourceWarning", text.to_owned())]);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::diff;
 use crate::resource::annotations::SYNC_OPTIONS;
 use crate::resource::{GroupKind, Object, ResourceKey, order};
 use crate::sync::comparison::{Comparison, Item, SyncCode};
@@ -75,6 +76,8 @@ pub struct Way {
     pub replace: bool,
     /// Delete and re-create: always together with `replace`, else when the API server refuses the change.
     pub force: bool,
+    /// Server-side apply was asked for: what the schema does not declare is an error, instead of being left out.
+    pub strict: bool,
 }
 
 /// Lists everything that the sync has to do, in order: phase, wave, kind, name, namespace.
@@ -120,7 +123,11 @@ fn ordinary_task(item: &Item, policy: &Policy) -> Option<Task> {
             let unchanged = item.code == SyncCode::Synced && item.applied_by_us;
             let live = if unchanged { None } else { item.live.as_ref().map(|live| live.object()) };
             let way = way(target, live.as_ref(), policy);
-            (target.version().to_owned(), Action::Apply { object: target.clone(), unchanged, way }, false)
+            let object = match &live {
+                Some(live) if policy.respect_ignored => diff::with_ignored_of(target, live, &item.rules),
+                Some(_) | None => target.clone(),
+            };
+            (target.version().to_owned(), Action::Apply { object, unchanged, way }, false)
         }
         // What is being deleted already is not deleted again.
         None if !item.requires_pruning() || item.live.as_ref().is_some_and(|live| live.being_deleted) => return None,
@@ -169,7 +176,13 @@ fn hook_task(target: &Object, phase: Phase, comparison: &Comparison, policy: &Po
 fn way(target: &Object, live: Option<&Object>, policy: &Policy) -> Way {
     let says =
         |option: &str| target.has_option(SYNC_OPTIONS, option) || live.is_some_and(|one| one.has_option(SYNC_OPTIONS, option));
-    Way { replace: policy.replace || says("Replace=true"), force: policy.force || says("Force=true") }
+    // An object's own wish beats that of the application.
+    let server_side = |option: &str| target.has_option(SYNC_OPTIONS, option);
+    Way {
+        replace: policy.replace || says("Replace=true"),
+        force: policy.force || says("Force=true"),
+        strict: !server_side("ServerSideApply=false") && (policy.server_side || server_side("ServerSideApply=true")),
+    }
 }
 
 /// An annotation on the live object beats the application's option.
@@ -270,6 +283,7 @@ mod tests {
             live_object: live,
             code: SyncCode::OutOfSync,
             applied_by_us: false,
+            rules: diff::Rules::default(),
         }
     }
 

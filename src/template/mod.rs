@@ -17,7 +17,7 @@ mod error;
 mod execute;
 mod format;
 mod functions;
-mod semver;
+pub mod semver;
 mod syntax;
 mod text;
 mod value;

@@ -6,9 +6,10 @@ use std::fs;
 use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams};
 use kubectl_gitops::api::Application;
 use kubectl_gitops::cluster::{Discovery, Writer};
+use kubectl_gitops::customisation::ResourceSettings;
 use kubectl_gitops::diff::normalise_target;
 use kubectl_gitops::resource::{GroupKind, Object};
-use kubectl_gitops::sync::targets;
+use kubectl_gitops::sync::targets::{self, Place};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::process::Command;
@@ -63,7 +64,14 @@ impl Bench {
         let discovery = Discovery::new(self.client.clone());
         discovery.ensure(&kinds).await.unwrap();
         let scope = |kind: &GroupKind| discovery.known(kind).map(|info| info.namespaced);
-        let targets = targets::prepare(objects, "web", &self.destination, scope);
+        let settings = ResourceSettings::default();
+        let place = Place {
+            instance: "web",
+            namespace: &self.destination,
+            server: "https://kubernetes.default.svc",
+            settings: &settings,
+        };
+        let targets = targets::prepare(objects, place, scope);
         let writer = Writer::new(self.client.clone());
         for (key, target) in &targets.objects {
             writer.apply(&discovery.known(&key.group_kind()).unwrap(), &normalise_target(target)).await.unwrap();

@@ -7,7 +7,7 @@ use clap::Args;
 use super::input;
 use crate::api::Application;
 use crate::cli::{CommandResult, Context, Exit, Failure};
-use crate::diff::{self, Verdict, object_diff};
+use crate::diff::{self, Rules, Verdict, object_diff};
 use crate::ui::diff_view::{self, AppDiff};
 use crate::ui::stream;
 
@@ -44,26 +44,30 @@ pub async fn run(args: DiffArgs, _cx: &Context) -> CommandResult {
     }
     // A manifest without a namespace goes where its live object is.
     let key = live.key();
-    let mut ignore = diff::rules_for(&key, customisations.ignore_differences());
-    if let Some(file) = &args.app {
-        let app: Application = serde_json::from_value(input::object(file)?.into_value())
-            .map_err(|error| Failure::new(format!("{} is no Application", file.display())).with_cause(&error))?;
-        ignore.extend(diff::rules_for(&key, &app.spec.ignore_differences));
-        for unsupported in diff::unsupported(&app.spec.ignore_differences) {
-            stream::say(&format!("warning: {} has no effect yet", unsupported.field));
+    let ignored = match &args.app {
+        Some(file) => {
+            serde_json::from_value::<Application>(input::object(file)?.into_value())
+                .map_err(|error| Failure::new(format!("{} is no Application", file.display())).with_cause(&error))?
+                .spec
+                .ignore_differences
         }
-    }
-    diff::check_rules(&ignore)?;
+        None => Vec::new(),
+    };
+    let rules = Rules::of(&key, &ignored, &customisations);
+    rules.check()?;
+    let rules = rules.with_owners(&live);
     let mut target = target;
     if target.namespace().is_empty() {
         target.set_namespace(live.namespace());
     }
-    if diff::compare_locally(&target, &live, &ignore) == Verdict::Same {
+    if diff::compare_locally(&target, &live, &rules) == Verdict::Same {
         return Ok(Exit::Done);
     }
-    let mut predicted = diff::normalise_live(&diff::overlay(&live, &diff::normalise_target(&target)), &ignore);
-    predicted.set_namespace(live.namespace());
-    let object = object_diff(&key, Some(&diff::normalise_live(&live, &ignore)), Some(&predicted));
+    let mut before = diff::normalise_live(&live, &rules);
+    let mut after = diff::normalise_live(&diff::overlay(&live, &diff::normalise_target(&target)), &rules);
+    after.set_namespace(live.namespace());
+    rules.align(&mut after, &mut before);
+    let object = object_diff(&key, Some(&before), Some(&after));
     let objects = object.into_iter().collect();
     let shown = AppDiff { app: key.to_string(), revision: args.target.display().to_string(), objects, prunes: false };
     stream::out(&diff_view::human(&shown));

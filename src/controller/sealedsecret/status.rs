@@ -2,10 +2,11 @@
 
 use jiff::Timestamp;
 use kube::api::{Api, DynamicObject, Patch, PatchParams};
+use kube::core::{PartialObjectMeta, Request};
 use serde_json::{Value, json};
 
 use super::SealingContext;
-use super::context::{Counters, sealed_secret_resource};
+use super::context::{Counters, metadata_only, sealed_secret_resource};
 use super::secrets::FIELD_MANAGER;
 
 /// Attempts against others who write the same object.
@@ -90,8 +91,8 @@ pub(super) async fn write(cx: &SealingContext, object: &DynamicObject, verdict: 
         };
         let patch = json!({ "metadata": { "resourceVersion": current.metadata.resource_version }, "status": status });
         let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..PatchParams::default() };
-        match api.patch_status(name, &parameters, &Patch::Merge(patch)).await {
-            Ok(_) => {
+        match patch_status(cx, &api, name, &parameters, &Patch::Merge(patch)).await {
+            Ok(()) => {
                 Counters::add(&cx.counters().status_writes, 1);
                 return Ok(true);
             }
@@ -104,6 +105,18 @@ pub(super) async fn write(cx: &SealingContext, object: &DynamicObject, verdict: 
         }
     }
     Ok(false)
+}
+
+async fn patch_status(
+    cx: &SealingContext,
+    api: &Api<DynamicObject>,
+    name: &str,
+    parameters: &PatchParams,
+    patch: &Patch<Value>,
+) -> Result<(), kube::Error> {
+    let request = Request::new(api.resource_url()).patch_subresource("status", name, parameters, patch);
+    let request = metadata_only(request.map_err(kube::Error::BuildRequest)?);
+    cx.client.request::<PartialObjectMeta<DynamicObject>>(request).await.map(drop)
 }
 
 #[cfg(test)]

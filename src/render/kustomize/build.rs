@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use crate::api::application::Kustomize;
+use crate::cluster::Capabilities;
 
+use super::super::helm::plain_version;
 use super::super::{RenderError, Tools};
 
 /// The switch without which charts in kustomizations are refused.
@@ -21,8 +23,8 @@ pub(in crate::render) struct Build {
 }
 
 impl Build {
-    /// The command that the source and the installation ask for.
-    pub(super) fn new(options: &Kustomize, tools: &Tools) -> Result<Self, RenderError> {
+    /// The command that the source and the installation ask for. Charts see the destination unless the source says otherwise.
+    pub(super) fn new(options: &Kustomize, cluster: &Capabilities, tools: &Tools) -> Result<Self, RenderError> {
         let (program, mut arguments) = match options.version.as_str() {
             "" => (None, tools.kustomize_build_options.clone()),
             name => {
@@ -32,10 +34,11 @@ impl Build {
         };
         let inflates_charts = arguments.iter().any(|option| option == ENABLE_HELM || option == "--enable-helm=true");
         if inflates_charts {
-            if !options.kube_version.is_empty() {
-                arguments.extend(["--helm-kube-version".into(), options.kube_version.clone()]);
+            let version = if options.kube_version.is_empty() { &cluster.version } else { &options.kube_version };
+            if !version.is_empty() {
+                arguments.extend(["--helm-kube-version".into(), plain_version(version)]);
             }
-            for version in &options.api_versions {
+            for version in if options.api_versions.is_empty() { &cluster.api_versions } else { &options.api_versions } {
                 arguments.extend(["--helm-api-versions".into(), version.clone()]);
             }
         }
@@ -61,26 +64,29 @@ mod tests {
     #[test]
     fn charts_get_their_versions_only_when_they_are_inflated() {
         let options =
-            Kustomize { kube_version: "1.33.0".into(), api_versions: vec!["v1".into(), "apps/v1".into()], ..Default::default() };
+            Kustomize { kube_version: "1.31.0".into(), api_versions: vec!["v1".into(), "apps/v1".into()], ..Default::default() };
+        let cluster = Capabilities { version: "v1.33.2+k3s1".into(), api_versions: vec!["policy/v1".into()] };
         let mut tools = Tools { kustomize_build_options: vec!["--reorder=none".into()], ..Default::default() };
-        assert_eq!(Build::new(&options, &tools).unwrap().arguments, ["--reorder=none"]);
+        assert_eq!(Build::new(&options, &cluster, &tools).unwrap().arguments, ["--reorder=none"]);
         tools.kustomize_build_options = vec!["--enable-helm".into()];
-        let build = Build::new(&options, &tools).unwrap();
+        let build = Build::new(&options, &cluster, &tools).unwrap();
         assert!(build.inflates_charts && build.program.is_none());
         assert_eq!(
             build.arguments.join(" "),
-            "--enable-helm --helm-kube-version 1.33.0 --helm-api-versions v1 --helm-api-versions apps/v1"
+            "--enable-helm --helm-kube-version 1.31.0 --helm-api-versions v1 --helm-api-versions apps/v1"
         );
+        let build = Build::new(&Kustomize::default(), &cluster, &tools).unwrap();
+        assert_eq!(build.arguments.join(" "), "--enable-helm --helm-kube-version 1.33.2 --helm-api-versions policy/v1");
     }
 
     #[test]
     fn a_registered_version_brings_its_own_options() {
         let options = Kustomize { version: "v5".into(), ..Default::default() };
         let mut tools = Tools { kustomize_build_options: vec!["--enable-helm".into()], ..Default::default() };
-        let error = Build::new(&options, &tools).unwrap_err().to_string();
+        let error = Build::new(&options, &Capabilities::default(), &tools).unwrap_err().to_string();
         assert!(error.contains("`v5` is not registered") && error.contains("none is"), "{error}");
         tools.kustomize_versions.insert("v5".into(), KustomizeVersion { path: "/k5".into(), build_options: vec!["-x".into()] });
-        let build = Build::new(&options, &tools).unwrap();
+        let build = Build::new(&options, &Capabilities::default(), &tools).unwrap();
         assert_eq!((build.program, build.arguments), (Some(PathBuf::from("/k5")), vec!["-x".to_owned()]));
     }
 }

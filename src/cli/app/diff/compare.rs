@@ -8,7 +8,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt, stream as streams};
 
@@ -16,56 +15,52 @@ use super::predict::{Prediction, predict, tell_guesses, unanswered};
 use crate::advice::Advice;
 use crate::api::Application;
 use crate::api::application::{Operation, OperationState, SyncOperation};
+use crate::cli::app::workshop::{self, Workshop};
 use crate::cli::app::{App, revisions};
 use crate::cli::{Context, Failure};
-use crate::cluster::{ClusterError, Discovery, LiveObject, Writer};
-use crate::diff::{self, ObjectDiff, normalise_live, normalise_target, object_diff};
+use crate::cluster::{ClusterError, Discovery, Lens, LiveObject, Writer};
+use crate::customisation::ResourceSettings;
+use crate::diff::{ObjectDiff, Rules, normalise_live, normalise_target, object_diff};
 use crate::project;
-use crate::render::{self, Renderer};
+use crate::render::Tools;
 use crate::resource::tracking::instance_name;
 use crate::resource::{GroupKind, Object, ResourceKey};
-use crate::source::{self, Freshness, Repositories};
+use crate::source::Freshness;
 use crate::sync::comparison::SyncCode;
 use crate::sync::hooks::{self, Role};
-use crate::sync::load::Loader;
+use crate::sync::targets::{self, Place};
 use crate::sync::tasks::{self, Action};
-use crate::sync::{Comparison, Item, Policy, Targets, Task, targets};
+use crate::sync::{Comparison, Item, Policy, Targets, Task};
 use crate::ui::diff_view::AppDiff;
 use crate::ui::{problem, stream};
 
 /// Requests to the API server at a time.
 const REQUESTS: usize = 8;
-/// Longer than any run: one look is all a command needs.
-const NO_POLL: Duration = Duration::from_secs(24 * 60 * 60);
 
 type Live = BTreeMap<ResourceKey, Arc<LiveObject>>;
 
 /// Compares Applications; what several of them use is fetched once.
 pub(super) struct Comparer<'a> {
     cx: &'a Context,
-    repositories: Repositories,
-    renderer: Renderer,
+    workshop: Workshop,
     discovery: Discovery,
     writer: Writer,
-    /// Holds clones and checkouts; goes away with this value.
-    _work: tempfile::TempDir,
+    settings: Arc<ResourceSettings>,
+    lens: Lens,
 }
 
 impl<'a> Comparer<'a> {
     pub async fn new(cx: &'a Context) -> Result<Self, Failure> {
         let client = cx.client().await?;
-        let work = tempfile::Builder::new().prefix("kubectl-gitops-").tempdir().map_err(|error| {
-            Failure::new("cannot make a temporary folder").with_cause(&error).with_hint("set TMPDIR to a folder with free space")
-        })?;
-        let git = source::Options::new(work.path().join("git"));
-        let rendering = render::Options { temp_dir: Some(work.path().join("render")), ..render::Options::default() };
+        let data = workshop::settings(cx, &client).await;
+        let lens = Lens::new(resource_settings(&data));
         Ok(Self {
             cx,
-            repositories: Repositories::new(source::Options { poll_interval: NO_POLL, jitter: Duration::ZERO, ..git }),
-            renderer: Renderer::new(rendering),
+            workshop: Workshop::new(Tools::from_config_map(&data))?,
+            settings: lens.settings(),
+            lens,
             discovery: Discovery::new(client.clone()),
             writer: Writer::new(client),
-            _work: work,
         })
     }
 
@@ -78,9 +73,9 @@ impl<'a> Comparer<'a> {
         let (objects, commits) = self.load(app, &instance, revision).await?;
         let targets = self.targets(app, &instance, objects).await?;
         let live = self.live(app, &instance, &targets).await?;
-        let predictions = self.predictions(app, &targets, &live).await?;
+        let (predictions, rules) = self.predictions(app, &targets, &live).await?;
         tell_guesses(predictions.iter());
-        let differing = object_diffs(app, targets, &live, &predictions);
+        let differing = object_diffs(app, targets, &live, &predictions, &rules);
         let unseen = |(key, diff): &(ResourceKey, Option<ObjectDiff>)| {
             diff.is_none() && matches!(predictions.get(key), Some(Prediction::Certain(_)))
         };
@@ -101,7 +96,11 @@ impl<'a> Comparer<'a> {
         instance: &str,
         revision: Option<&str>,
     ) -> Result<(Vec<Object>, Vec<String>), Failure> {
-        let loader = Loader { app, instance, repositories: &self.repositories, renderer: &self.renderer };
+        let cluster = self.discovery.capabilities().await.map_err(|error| Failure {
+            hint: error.hint(),
+            ..Failure::new("cannot look up the kinds of the cluster").with_cause(&error)
+        })?;
+        let loader = self.workshop.loader(app, instance, &cluster);
         let (mut objects, mut commits) = (Vec::new(), Vec::new());
         for source in app.sources() {
             let revision = revision.unwrap_or_else(|| source.target_revision_or_head());
@@ -126,11 +125,14 @@ impl<'a> Comparer<'a> {
             .map_err(|error| self.cx.explain_cluster(&error, "look up the kinds of the cluster"))?;
         let declared = targets::scopes_of_crds(&objects);
         let scope = |kind: &GroupKind| self.discovery.known(kind).map(|info| info.namespaced);
-        let mut targets = targets::prepare(objects, instance, &app.spec.destination.namespace, scope);
+        let place = Place {
+            instance,
+            namespace: &app.spec.destination.namespace,
+            server: project::IN_CLUSTER_SERVER,
+            settings: &self.settings,
+        };
+        let mut targets = targets::prepare(objects, place, scope);
         targets.notices.iter().for_each(|(_, text)| note(text));
-        for ignored in diff::unsupported(&app.spec.ignore_differences) {
-            note(&format!("{} has no effect yet", ignored.field));
-        }
         for kind in targets.kinds().iter().filter(|kind| scope(kind).is_none() && !declared.contains_key(kind)) {
             note(&format!("kind {kind} is not installed in the cluster"));
         }
@@ -162,7 +164,7 @@ impl<'a> Comparer<'a> {
         let all: Vec<(ResourceKey, String)> = wanted.chain(former).collect();
         let reads = streams::iter(all).map(|(key, version)| async move {
             let found = self.get(&key, &version).await.map_err(|error| unanswered(self.cx, &key, &error))?;
-            Ok::<_, Failure>(found.map(|object| (key, Arc::new(LiveObject::from_object(object)))))
+            Ok::<_, Failure>(found.map(|object| (key, Arc::new(LiveObject::assessed(object, &self.lens)))))
         });
         let found: Vec<_> = reads.buffered(REQUESTS).try_collect().await?;
         let is_ours =
@@ -182,7 +184,7 @@ impl<'a> Comparer<'a> {
         app: &Application,
         targets: &Targets,
         live: &Live,
-    ) -> Result<BTreeMap<ResourceKey, Prediction>, Failure> {
+    ) -> Result<(BTreeMap<ResourceKey, Prediction>, BTreeMap<ResourceKey, Rules>), Failure> {
         let pairs = targets
             .objects
             .iter()
@@ -190,12 +192,31 @@ impl<'a> Comparer<'a> {
             .filter_map(|(key, target)| Some((key, target, live.get(key)?, self.discovery.known(&key.group_kind())?)));
         let pairs: Vec<_> = pairs.collect();
         let asked = streams::iter(pairs).map(|(key, target, live, kind)| async move {
-            let ignore = diff::rules_for(key, &app.spec.ignore_differences);
-            let prediction = predict(&self.writer, &kind, target, live, &ignore).await;
-            prediction.map(|prediction| (key.clone(), prediction)).map_err(|error| unanswered(self.cx, key, &error))
+            let rules = self.rules(key, app)?;
+            let (prediction, rules) =
+                predict(&self.writer, &kind, target, live, rules).await.map_err(|error| unanswered(self.cx, key, &error))?;
+            Ok::<_, Failure>(((key.clone(), prediction), (key.clone(), rules)))
         });
-        asked.buffered(REQUESTS).try_collect().await
+        let answered: Vec<_> = asked.buffered(REQUESTS).try_collect().await?;
+        Ok(answered.into_iter().unzip())
     }
+
+    /// Which differences of one object count, by the Application and by the operators' settings.
+    fn rules(&self, key: &ResourceKey, app: &Application) -> Result<Rules, Failure> {
+        if let Some(problem) = self.settings.customisations.problem_of(&key.group_kind()) {
+            return Err(problem.clone().into());
+        }
+        let rules = Rules::of(key, &app.spec.ignore_differences, &self.settings.customisations);
+        rules.check()?;
+        Ok(rules)
+    }
+}
+
+/// What operators say about kinds in `argocd-cm`; what is wrong there is told.
+fn resource_settings(data: &BTreeMap<String, String>) -> ResourceSettings {
+    let settings = ResourceSettings::from_config_map(data);
+    settings.problems.iter().for_each(|problem| note(&problem.to_string()));
+    settings
 }
 
 /// Checks what can be checked without fetching anything.
@@ -238,6 +259,7 @@ fn object_diffs(
     targets: Targets,
     live: &Live,
     predictions: &BTreeMap<ResourceKey, Prediction>,
+    rules: &BTreeMap<ResourceKey, Rules>,
 ) -> Vec<(ResourceKey, Option<ObjectDiff>)> {
     let mut pairs: BTreeMap<ResourceKey, Option<Object>> =
         targets.objects.into_iter().map(|(key, target)| (key, Some(target))).collect();
@@ -258,16 +280,19 @@ fn object_diffs(
     // What a sync would do in the end; hooks are run, not kept in sync.
     let policy = Policy { out_of_sync_only: true, skip_hooks: true, ..Policy::of(app, &state) };
     let differing = |task: Task| {
-        let ignore = diff::rules_for(&task.key, &app.spec.ignore_differences);
-        let before = live.get(&task.key).map(|live| normalise_live(&live.object(), &ignore));
-        let after = match &task.action {
+        let rules = rules.get(&task.key).cloned().unwrap_or_default();
+        let mut before = live.get(&task.key).map(|live| normalise_live(&live.object(), &rules));
+        let mut after = match &task.action {
             Action::Apply { object, .. } => Some(match predictions.get(&task.key).and_then(Prediction::object) {
-                Some(predicted) => normalise_live(predicted, &ignore),
+                Some(predicted) => normalise_live(predicted, &rules),
                 None => normalise_target(object),
             }),
             Action::Prune { .. } => None,
             Action::Keep { .. } => return None,
         };
+        if let (Some(before), Some(after)) = (&mut before, &mut after) {
+            rules.align(after, before);
+        }
         let diff = object_diff(&task.key, before.as_ref(), after.as_ref());
         Some((task.key, diff))
     };

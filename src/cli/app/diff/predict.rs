@@ -3,8 +3,8 @@
 use crate::advice::Advice;
 use crate::cli::access::ask_for_right;
 use crate::cli::{Context, Failure};
-use crate::cluster::{self, ClusterError, Difference, KindInfo, LiveObject, Writer};
-use crate::diff::{IgnoreRule, mask, normalise_target, overlay};
+use crate::cluster::{self, ClusterError, Difference, KindInfo, LiveObject, Writer, undeclared};
+use crate::diff::{Rules, mask, normalise_target, overlay};
 use crate::resource::{Object, ResourceKey};
 use crate::ui::{problem, stream};
 
@@ -28,23 +28,23 @@ impl Prediction {
     }
 }
 
-/// Compares as the controller does, with the user's rights.
+/// Compares as the controller does, with the user's rights; also gives the rules with what had to be looked up for them.
 pub(super) async fn predict(
     writer: &Writer,
     kind: &KindInfo,
     target: &Object,
     live: &LiveObject,
-    ignore: &[IgnoreRule],
-) -> Result<Prediction, ClusterError> {
-    match cluster::compare(writer, kind, target, live, ignore, None).await {
-        Ok(difference) if !difference.memo.differs => Ok(Prediction::Same),
-        Ok(Difference { predicted: Some(object), .. }) => Ok(Prediction::Certain(object)),
+    rules: Rules,
+) -> Result<(Prediction, Rules), ClusterError> {
+    match cluster::compare(writer, kind, target, live, &rules, None).await {
+        Ok(Difference { memo, rules, .. }) if !memo.differs => Ok((Prediction::Same, rules)),
+        Ok(Difference { predicted: Some(object), rules, .. }) => Ok((Prediction::Certain(object), rules)),
         // It differs, which could be told without the API server, or because it refuses; only its answer says which.
-        Ok(_) => match writer.dry_run(kind, &normalise_target(target)).await {
-            Ok(object) => Ok(Prediction::Certain(object)),
-            Err(error) => guess(target, live, error),
+        Ok(Difference { rules, .. }) => match writer.dry_run(kind, &normalise_target(target)).await {
+            Ok(object) => Ok((Prediction::Certain(object), rules)),
+            Err(error) => Ok((guess(target, live, error)?, rules)),
         },
-        Err(error) => guess(target, live, error),
+        Err(error) => Ok((guess(target, live, error)?, rules)),
     }
 }
 
@@ -80,6 +80,11 @@ pub(super) fn tell_guesses<'a>(predictions: impl Iterator<Item = (&'a ResourceKe
 
 /// A refusal may quote the value it refuses, and that of a Secret must not be shown.
 fn refusal(key: &ResourceKey, object: &Object, error: &ClusterError) -> (String, Option<String>) {
+    let undeclared = undeclared::fields(&error.to_string());
+    if !undeclared.is_empty() {
+        let what = format!("{key}: the kind has no field {}; a sync would leave it out", undeclared.join(", "));
+        return (what, Some("correct the name; with the sync option ServerSideApply=true a sync fails instead".into()));
+    }
     let what = format!("a sync would fail: the API server refuses {key}, which is shown as its manifest says");
     if mask::is_secret(object) { (what, None) } else { (format!("{what}: {error}"), error.hint()) }
 }
