@@ -6,6 +6,8 @@ mod support;
 
 #[path = "cluster/application.rs"]
 mod application;
+#[path = "cluster/applicationset.rs"]
+mod applicationset;
 #[path = "cluster/cli.rs"]
 mod cli;
 #[path = "cluster/control_plane.rs"]
@@ -22,6 +24,8 @@ mod deploy;
 mod diff;
 #[path = "cluster/git_server.rs"]
 mod git_server;
+#[path = "cluster/helm.rs"]
+mod helm;
 #[path = "cluster/hooks.rs"]
 mod hooks;
 #[path = "cluster/install.rs"]

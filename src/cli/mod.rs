@@ -2,6 +2,7 @@
 
 mod access;
 pub mod app;
+pub mod appset;
 mod check;
 mod context;
 pub mod duration;
@@ -12,6 +13,7 @@ pub mod keys;
 mod kubeconfig;
 mod kubeseal;
 pub mod output;
+pub mod project;
 pub mod reference;
 pub mod render;
 pub mod reseal;

@@ -5,7 +5,6 @@ use super::Failure;
 /// Reserved words of the top level, with what they will do or what does it today.
 pub const COMMANDS: &[(&str, &str)] = &[
     ("adopt", "carry a change made in the cluster back to Git"),
-    ("appset", "list and preview ApplicationSets; until then: kubectl get applicationsets -A"),
     ("cluster", "register clusters"),
     ("completion", "shell completion"),
     ("doctor", "check this machine and the cluster"),
@@ -14,8 +13,6 @@ pub const COMMANDS: &[(&str, &str)] = &[
     ("install", "install the controller; until then: kubectl apply -k deploy"),
     ("logs", "logs of an Application's pods; until then: kubectl logs"),
     ("migrate", "take over from Argo CD, Sealed Secrets or Flux"),
-    ("project", "list and explain AppProjects; until then: kubectl get appprojects -A"),
-    ("proj", "list and explain AppProjects; until then: kubectl get appprojects -A"),
     ("repo", "register repositories"),
     ("restore", "rebuild a cluster from Git and a key backup"),
     ("tree", "show the objects of an Application as a tree; until then: kubectl gitops app get NAME"),

@@ -8,8 +8,8 @@ use clap::{Command as Clap, CommandFactory, FromArgMatches, Parser, Subcommand};
 use crate::ui::{problem, stream};
 
 use super::{
-    Color, CommandResult, Context, Exit, Failure, GlobalFlags, app, check, explain, keys, kubeseal, render, reseal, reserved,
-    seal, unseal, verify, version,
+    Color, CommandResult, Context, Exit, Failure, GlobalFlags, app, appset, check, explain, keys, kubeseal, project, render,
+    reseal, reserved, seal, unseal, verify, version,
 };
 
 /// GitOps for Kubernetes: see, diff and sync Argo CD Applications, and seal Secrets for Git.
@@ -48,6 +48,12 @@ enum Command {
     /// Work with Applications
     #[command(subcommand, visible_alias = "apps")]
     App(app::AppCommand),
+    /// Work with ApplicationSets
+    #[command(subcommand, visible_alias = "appsets")]
+    Appset(appset::AppsetCommand),
+    /// Work with AppProjects
+    #[command(subcommand, visible_aliases = ["proj", "projects"])]
+    Project(project::ProjectCommand),
     /// Ask the controller's rules about objects in files
     #[command(subcommand)]
     Check(check::CheckCommand),
@@ -73,6 +79,8 @@ async fn dispatch(command: Command, cx: &Context) -> CommandResult {
         Command::Render(args) => render::run(*args, cx).await,
         Command::Rollback(args) => app::rollback::run(args, cx).await,
         Command::App(command) => app::run(command, cx).await,
+        Command::Appset(command) => appset::run(command, cx).await,
+        Command::Project(command) => project::run(command, cx).await,
         Command::Check(command) => check::run(command, cx).await,
         Command::Seal(args) => seal::run(*args, cx).await,
         Command::Unseal(args) => unseal::run(&args, cx),

@@ -134,10 +134,12 @@ async fn load_targets(app: &Application, found: &mut Assessment, revisions: &Rev
         }
     };
     let loader = Loader { app, instance: &instance, repositories: &cx.repositories, renderer: &cx.renderer, cluster: &cluster };
-    for index in 0..found.sources.len() {
-        let source = found.sources[index].clone();
-        let (revision, freshness) = revisions.of(index, &source);
-        match loader.load(&source, revision, freshness).await {
+    let asked = |index: usize, source: &ApplicationSource| {
+        let (revision, freshness) = revisions.of(index, source);
+        (revision.to_owned(), freshness)
+    };
+    for loaded in loader.load(&found.sources, asked).await {
+        match loaded {
             Ok(loaded) => {
                 found.revisions.push(loaded.revision);
                 found.source_types.push(loaded.source_type);

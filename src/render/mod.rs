@@ -35,11 +35,12 @@ use serde::{Deserialize, Serialize};
 use crate::api::application::ApplicationSource;
 use crate::cluster::Capabilities;
 use crate::resource::Object;
-use crate::source::SourceTree;
+use crate::source::{Charts, SourceTree};
 
 pub use cache::RenderKey;
 pub use directory::MAX_COMBINED_BYTES;
 pub use error::RenderError;
+pub use helm::{Reference, References};
 pub use renderer::{Explained, Origin, Renderer};
 pub use sandbox::{Confinement, confinement};
 pub use tools::{KustomizeVersion, Tools};
@@ -113,6 +114,19 @@ pub struct Request<'a> {
     pub tree: &'a SourceTree,
     /// For whom.
     pub app: &'a AppIdentity,
+    /// Sources that this one may refer to.
+    pub references: &'a References,
+    /// Where charts that a chart depends on come from; without it, whatever is not there already is an error.
+    pub charts: Option<&'a Charts>,
+}
+
+impl<'a> Request<'a> {
+    /// A request that refers to nothing else.
+    #[must_use]
+    pub fn new(source: &'a ApplicationSource, tree: &'a SourceTree, app: &'a AppIdentity) -> Self {
+        static NONE: References = References::new();
+        Self { source, tree, app, references: &NONE, charts: None }
+    }
 }
 
 /// The tool that rendered; the values of `status.sourceType`.

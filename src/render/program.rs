@@ -110,7 +110,7 @@ pub(super) struct Helm {
 impl Helm {
     /// Finds the program and asks for its version.
     pub(super) async fn find(options: &Options) -> Result<Self, RenderError> {
-        let program = helm(options).ok_or(RenderError::HelmMissing)?;
+        let program = helm(options).filter(|program| program.is_file()).ok_or(RenderError::HelmMissing)?;
         let version = version_of(&program, &["version", "--short"]).await?;
         Ok(Self { program, version })
     }
@@ -120,21 +120,23 @@ impl Helm {
         &self.version
     }
 
-    /// Runs a command in the folder of a chart. The environment of a child has nothing that a template could see.
+    /// Runs a command in the folder of a chart; `name` is what errors call it. The environment of a child has nothing that a
+    /// template could see.
     pub(super) async fn run(
         &self,
+        name: &str,
+        folder: &Path,
         checkout: &Path,
-        folder: &str,
         home: &Path,
         arguments: &[String],
         options: &Options,
     ) -> Result<String, RenderError> {
         let limits = Limits { timeout: options.timeout, max_output_bytes: options.max_output_bytes };
-        // Checkout and home lie side by side in the private place; charts come with all they need.
+        // Checkout and home lie side by side in the private place; what a chart needs is brought there before.
         let rights = Rights { place: home.parent().unwrap_or(home), programs: &[], network: false };
         let arguments = arguments.iter().map(OsStr::new);
-        let output = run(&self.program, arguments, &checkout.join(folder), home, &[], &rights, &limits).await;
-        output.map_err(|error| named(error, HELM_TEMPLATE, checkout, home))
+        let output = run(&self.program, arguments, folder, home, &[], &rights, &limits).await;
+        output.map_err(|error| named(error, name, checkout, home))
     }
 }
 

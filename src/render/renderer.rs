@@ -7,14 +7,14 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
 use crate::api::application::{ApplicationSource, Directory};
-use crate::source::{SourceTree, clean_path};
+use crate::source::{Charts, SourceTree, clean_path};
 
 use super::cache::{DiskCache, Lru, RenderKey};
 use super::environment::Environment;
 use super::failures::Failures;
 use super::{
-    AppIdentity, Confinement, Counters, Input, Options, RenderError, Rendered, Request, SourceType, Tools, blocking, confinement,
-    detect, directory, helm, kustomize, manifests, program, unknown_fields,
+    Confinement, Counters, Input, Options, RenderError, Rendered, Request, SourceType, Tools, blocking, confinement, detect,
+    directory, helm, kustomize, manifests, program, unknown_fields,
 };
 
 /// Changes whenever the same inputs give another answer, so that nothing old is taken for it.
@@ -134,9 +134,15 @@ impl Renderer {
     /// # Errors
     /// As [`Self::render`].
     pub async fn explain(&self, request: Request<'_>) -> Result<Explained, RenderError> {
-        let Request { source, tree, app } = request;
-        let (source, tree, app, tools) = (source.clone(), tree.clone(), app.clone(), self.tools());
-        let Prepared { job, inputs, warnings } = blocking(move || prepare(&source, &tree, &app, &tools)).await?;
+        let Request { source, tree, app, references, charts } = request;
+        let (source, tree, app, references) = (source.clone(), tree.clone(), app.clone(), references.clone());
+        let tools = self.tools();
+        let prepared =
+            move || prepare(&Request { source: &source, tree: &tree, app: &app, references: &references, charts: None }, &tools);
+        let Prepared { mut job, inputs, warnings } = blocking(prepared).await?;
+        if let Job::Helm(job) = &mut job {
+            job.complete(charts).await?;
+        }
         let renderer = self.renderer(&job).await?;
         let key = key(&renderer, &job, &inputs, &warnings, SystemTime::now())?;
         let explained = |rendered, origin| Explained { rendered, key: key.clone(), renderer: renderer.clone(), origin };
@@ -149,7 +155,7 @@ impl Renderer {
             return Err(error);
         }
         self.shared.renders.fetch_add(1, Ordering::Relaxed);
-        let (mut rendered, bytes) = match self.run(job).await {
+        let (mut rendered, bytes) = match self.run(job, charts).await {
             Ok(done) => done,
             Err(error) => {
                 self.failures().put(key, &error);
@@ -197,7 +203,7 @@ impl Renderer {
         .await
     }
 
-    async fn run(&self, job: Job) -> Result<(Rendered, usize), RenderError> {
+    async fn run(&self, job: Job, charts: Option<&Charts>) -> Result<(Rendered, usize), RenderError> {
         match job {
             Job::Directory { tree, path, options } => {
                 let measured = move || {
@@ -223,7 +229,7 @@ impl Renderer {
             Job::Helm(job) => {
                 let helm = self.helm().await?.clone();
                 let _permit = self.shared.processes.acquire().await.map_err(RenderError::machine)?;
-                let output = job.run(&helm, &self.shared.options).await?;
+                let output = job.run(&helm, &self.shared.options, charts).await?;
                 from_program(output, program::HELM_TEMPLATE, SourceType::Helm, job.warnings().await?).await
             }
         }
@@ -307,13 +313,13 @@ async fn from_program(
 }
 
 /// Reads what tells whether the answer is known: the tool, its options, its inputs.
-fn prepare(source: &ApplicationSource, tree: &SourceTree, app: &AppIdentity, tools: &Tools) -> Result<Prepared, RenderError> {
-    refuse_unsupported(source)?;
+fn prepare(request: &Request<'_>, tools: &Tools) -> Result<Prepared, RenderError> {
+    let Request { source, tree, app, .. } = *request;
     tree.check_links()?;
     let path = clean_path(&source.path)?;
     let files = tree.list(&path, false)?;
     let source = detect::with_overrides(source, tree, &files, app)?;
-    let environment = Environment::new(app, &source, tree.commit().as_str());
+    let environment = Environment::new(app, &source, tree.revision());
     match detect::source_type(&source, &files, tools)? {
         SourceType::Directory => prepare_directory(&source, tree, path),
         SourceType::Kustomize => {
@@ -322,7 +328,8 @@ fn prepare(source: &ApplicationSource, tree: &SourceTree, app: &AppIdentity, too
             Ok(Prepared { warnings, job: Job::Kustomize(job), inputs })
         }
         SourceType::Helm => {
-            let (job, inputs, warnings) = helm::prepare(&source, tree, &path, app, &environment)?;
+            let request = Request { source: &source, ..*request };
+            let (job, inputs, warnings) = helm::prepare(&request, &path, &environment)?;
             let warnings = warnings.into_iter().chain(gap_of(confinement())).collect();
             Ok(Prepared { warnings, job: Job::Helm(job), inputs })
         }
@@ -331,16 +338,6 @@ fn prepare(source: &ApplicationSource, tree: &SourceTree, app: &AppIdentity, too
             instead: "commit the rendered manifests, or use kustomize or a plain directory".into(),
         }),
     }
-}
-
-fn refuse_unsupported(source: &ApplicationSource) -> Result<(), RenderError> {
-    if source.chart.is_empty() {
-        return Ok(());
-    }
-    Err(RenderError::NotSupportedYet {
-        what: format!("a chart from a Helm repository (spec.source.chart `{}`)", source.chart),
-        instead: "commit the output of `helm template` to a Git repository".into(),
-    })
 }
 
 fn prepare_directory(source: &ApplicationSource, tree: &SourceTree, path: String) -> Result<Prepared, RenderError> {

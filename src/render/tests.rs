@@ -19,7 +19,7 @@ fn fixtures(kind: &str) -> Vec<PathBuf> {
     cases
 }
 
-fn app() -> AppIdentity {
+pub(super) fn app() -> AppIdentity {
     AppIdentity {
         app_name: "web".into(),
         instance_name: "web".into(),
@@ -32,19 +32,19 @@ fn app() -> AppIdentity {
     }
 }
 
-fn options() -> Options {
+pub(super) fn options() -> Options {
     Options { kustomize: Some(tool("kustomize")), helm: Some(tool("helm")), ..Options::default() }
 }
 
-fn renderer() -> Renderer {
+pub(super) fn renderer() -> Renderer {
     Renderer::new(options())
 }
 
-fn source(text: &str) -> ApplicationSource {
+pub(super) fn source(text: &str) -> ApplicationSource {
     serde_json::from_value(yaml::parse_one(text).unwrap()).unwrap()
 }
 
-fn values(rendered: &Rendered) -> Vec<Value> {
+pub(super) fn values(rendered: &Rendered) -> Vec<Value> {
     rendered.objects.iter().map(Object::to_value).collect()
 }
 
@@ -98,7 +98,7 @@ async fn check(renderer: &Renderer, case: &Path) -> Result<(), String> {
     let renderer = &Renderer::new(Options { tools: tools(case), ..renderer.shared.options.clone() });
     let tree = head(&repositories(cache.path()), &repo).await;
     let source = source(&std::fs::read_to_string(case.join("source.yaml")).unwrap());
-    let answer = renderer.render(Request { source: &source, tree: &tree, app: &app() }).await;
+    let answer = renderer.render(Request::new(&source, &tree, &app())).await;
     if case.join("expected.error").exists() {
         let Err(error) = answer else { return Err(format!("{}: no error", case.display())) };
         let text = advice::one_line(&error, &error).replace(tree.commit().as_str(), "$COMMIT");
@@ -233,7 +233,7 @@ async fn a_commit_that_touches_nothing_the_app_reads_renders_nothing() {
     let render = async |path: &str| {
         let tree = head(&repositories, &repo).await;
         let source = source(&format!("repoURL: {}\npath: {path}\n", repo.url()));
-        renderer.render(Request { source: &source, tree: &tree, app: &app() }).await.unwrap()
+        renderer.render(Request::new(&source, &tree, &app())).await.unwrap()
     };
     let counters = |renders, cache_hits| Counters { renders, cache_hits };
     let first = render("app").await;
@@ -254,7 +254,7 @@ async fn a_commit_that_touches_nothing_the_app_reads_renders_nothing() {
     repo.write("base/kustomization.yml", "").commit("a second kustomization makes the build fail");
     let tree = head(&repositories, &repo).await;
     let source = source(&format!("repoURL: {}\npath: app\n", repo.url()));
-    assert!(renderer.render(Request { source: &source, tree: &tree, app: &app() }).await.is_err());
+    assert!(renderer.render(Request::new(&source, &tree, &app())).await.is_err());
 
     repo.git(&["revert", "--no-edit", "HEAD"]);
     assert_eq!(render("app").await, changed);
@@ -270,7 +270,7 @@ async fn options_of_one_app_do_not_reach_another() {
     let renderer = renderer();
     let name = async |options: &str| {
         let source = source(&format!("repoURL: {}\npath: app\n{options}", repo.url()));
-        renderer.render(Request { source: &source, tree: &tree, app: &app() }).await.unwrap().objects[0].name().to_owned()
+        renderer.render(Request::new(&source, &tree, &app())).await.unwrap().objects[0].name().to_owned()
     };
     assert_eq!(name("kustomize: {namePrefix: a-}\n").await, "a-cm");
     assert_eq!(name("kustomize: {nameSuffix: -b}\n").await, "cm-b");
@@ -293,7 +293,7 @@ async fn a_build_that_fails_is_not_run_in_every_reconcile_and_says_the_same() {
     let render = async |renderer: &Renderer| {
         let tree = head(&repositories, &repo).await;
         let source = source(&format!("repoURL: {}\npath: app\n", repo.url()));
-        renderer.render(Request { source: &source, tree: &tree, app: &app() }).await.unwrap_err().to_string()
+        renderer.render(Request::new(&source, &tree, &app())).await.unwrap_err().to_string()
     };
     let counted = |renderer: &Renderer| renderer.counters().renders;
     let first = render(&renderer).await;
@@ -314,7 +314,7 @@ async fn kubectl_serves_when_kustomize_is_absent() {
     let tree = head(&repositories(cache.path()), &repo).await;
     let renderer = Renderer::new(Options { kustomize: Some(tool("kubectl")), ..Options::default() });
     let source = source(&format!("repoURL: {}\npath: app\nkustomize: {{namePrefix: a-}}\n", repo.url()));
-    let rendered = renderer.render(Request { source: &source, tree: &tree, app: &app() }).await.unwrap();
+    let rendered = renderer.render(Request::new(&source, &tree, &app())).await.unwrap();
     assert_eq!(rendered.objects[0].name(), "a-cm");
     assert_eq!(rendered.source_type, SourceType::Kustomize);
 }
@@ -322,16 +322,18 @@ async fn kubectl_serves_when_kustomize_is_absent() {
 /// A change of the history below: what it writes, and which of the sources read that.
 type Change = (&'static str, fn(u32) -> String, &'static [usize]);
 
-const HISTORY_SOURCES: [&str; 6] = [
+const HISTORY_SOURCES: [&str; 8] = [
     "path: app",
     "path: plain",
     "path: plain\ndirectory: {recurse: true}",
     "path: app\nkustomize: {images: ['x:$ARGOCD_APP_NAME']}",
     "path: other\nkustomize: {components: [../component], namePrefix: o-}",
     "path: plain\ndirectory: {include: 'one*'}",
+    "path: chart",
+    "path: chart\nhelm: {valueFiles: [/shared/v.yaml]}",
 ];
 
-const CHANGES: [Change; 12] = [
+const CHANGES: [Change; 16] = [
     ("base/cm.yaml", |n| CONFIG_MAP.replace("cm", &format!("cm{}", n % 5)), &[0, 3, 4]),
     ("base/kustomization.yaml", |n| format!("resources: [cm.yaml]\nnamePrefix: p{}-\n", n % 3), &[0, 3, 4]),
     ("base/README.md", |n| format!("{n}\n"), &[]),
@@ -343,6 +345,10 @@ const CHANGES: [Change; 12] = [
     ("plain/two.yaml", |n| CONFIG_MAP.replace("cm", &format!("two{}", n % 4)), &[1, 2]),
     ("plain/sub/three.yaml", |n| CONFIG_MAP.replace("cm", &format!("three{}", n % 4)), &[2]),
     ("plain/notes.txt", |n| format!("{n}\n"), &[2]),
+    ("lib/templates/cm.yaml", |n| CONFIG_MAP.replace("cm", &format!("lib{}", n % 4)), &[6, 7]),
+    ("chart/values.yaml", |n| format!("who: chart{}\n", n % 4), &[6, 7]),
+    ("shared/v.yaml", |n| format!("who: shared{}\n", n % 4), &[7]),
+    ("shared/w.yaml", |n| format!("who: nobody{n}\n"), &[]),
     ("unrelated/cm.yaml", |n| CONFIG_MAP.replace("cm", &format!("u{n}")), &[]),
 ];
 
@@ -359,6 +365,10 @@ async fn a_remembered_answer_is_never_stale() {
         }
         repo.write("app/kustomization.yaml", "resources: [../base]\nconfigMapGenerator:\n- name: gen\n  files: [data.txt]\n");
         repo.write("other/kustomization.yaml", "resources: [../base]\n");
+        let chart = |name: &str| format!("apiVersion: v2\nname: {name}\nversion: 1.0.0\n");
+        let dependency = "dependencies: [{name: lib, version: 1.x, repository: 'file://../lib'}]\n";
+        repo.write("chart/Chart.yaml", &format!("{}{dependency}", chart("web"))).write("lib/Chart.yaml", &chart("lib"));
+        repo.write("chart/templates/cm.yaml", &format!("{CONFIG_MAP}data:\n  who: {{{{ .Values.who | quote }}}}\n"));
         let component = "kind: Component\napiVersion: kustomize.config.k8s.io/v1alpha1\n\
                          patches:\n- path: patch.yaml\n  target: {kind: ConfigMap}\n";
         repo.write("component/kustomization.yaml", component).commit("first");
@@ -386,7 +396,8 @@ async fn a_remembered_answer_is_never_stale() {
             }
             let fresh = Renderer::new(Options { disk_cache: None, ..options.clone() });
             for (index, source) in sources.iter().enumerate() {
-                let request = Request { source, tree: &tree, app: &app() };
+                let app = app();
+                let request = Request::new(source, &tree, &app);
                 let explained = renderer.explain(request).await.unwrap();
                 assert_eq!(explained.rendered, fresh.render(request).await.unwrap(), "{seed}, step {step}: {path}, {source:?}");
                 let changed = all_is_lost || readers.contains(&index);
@@ -409,7 +420,7 @@ async fn a_registered_version_of_kustomize_builds() {
     let renderer = Renderer::new(Options { tools, ..options() });
     let with = async |options: &str| {
         let source = source(&format!("repoURL: {}\npath: app\n{options}", repo.url()));
-        renderer.explain(Request { source: &source, tree: &tree, app: &app() }).await.unwrap()
+        renderer.explain(Request::new(&source, &tree, &app())).await.unwrap()
     };
     let (usual, registered) = (with("").await, with("kustomize: {version: of-kubectl}\n").await);
     assert_eq!(usual.rendered.objects, registered.rendered.objects);
@@ -427,7 +438,7 @@ async fn remote_parts_are_read_when_the_kustomization_declares_them() {
     let tree = head(&repositories(cache.path()), &repo).await;
     let renderer = Renderer::new(Options { disk_cache: Some(disk.path().join("manifests")), ..options() });
     let source = source(&format!("repoURL: {}\npath: app\n", repo.url()));
-    let rendered = renderer.render(Request { source: &source, tree: &tree, app: &app() }).await.unwrap();
+    let rendered = renderer.render(Request::new(&source, &tree, &app())).await.unwrap();
     assert_eq!(rendered.objects[0].get(&["data", "from"]), Some(&Value::from("afar")));
     served.join().unwrap();
     assert!(!disk.path().join("manifests").exists(), "nothing tells when the other machine changes, so it is not kept on disk");
@@ -457,7 +468,7 @@ async fn a_manifest_of_fifty_megabytes_is_refused_without_being_read() {
     let tree = head(&repositories(cache.path()), &repo).await;
     let render = async |options: &str| {
         let source = source(&format!("repoURL: {}\npath: app\n{options}", repo.url()));
-        renderer().render(Request { source: &source, tree: &tree, app: &app() }).await
+        renderer().render(Request::new(&source, &tree, &app())).await
     };
     assert!(matches!(render("").await, Err(RenderError::TooLarge { .. })));
     assert_eq!(render("directory: {exclude: big.yaml}\n").await.unwrap().objects.len(), 1);
@@ -485,6 +496,6 @@ async fn a_hundred_thousand_files_are_walked() {
     assert!(import.wait().unwrap().success());
     let tree = head(&repositories(cache.path()), &repo).await;
     let text = format!("repoURL: {}\npath: app\ndirectory: {{recurse: true, include: '042/99[0-9]*'}}\n", repo.url());
-    let rendered = renderer().render(Request { source: &source(&text), tree: &tree, app: &app() }).await.unwrap();
+    let rendered = renderer().render(Request::new(&source(&text), &tree, &app())).await.unwrap();
     assert_eq!(rendered.objects.len(), 11);
 }

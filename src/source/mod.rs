@@ -12,7 +12,10 @@
 //! Nothing of the machine's Git configuration is used: no system or user files, no credential helpers, no prompts.
 
 mod address;
+mod archive;
+pub mod charts;
 mod classify;
+pub mod credentials;
 mod error;
 mod failure;
 mod mirror;
@@ -34,6 +37,8 @@ pub(crate) mod testing;
 mod tests;
 
 pub use address::Address;
+use archive::Layout;
+pub use charts::{Access, Charts, Origin};
 pub use error::SourceError;
 pub use refs::Commit;
 pub use repositories::{Options, Repositories};
@@ -41,6 +46,12 @@ pub use repository::Freshness;
 pub(crate) use tree::clean_path;
 pub use tree::{Entry, EntryKind, Followed, SourceTree};
 pub use worktree::{Worktree, WorktreeError};
+
+/// True for a source that is no repository of Git: a chart from a Helm repository or a registry, or an artifact.
+#[must_use]
+pub fn is_elsewhere(source: &crate::api::application::ApplicationSource) -> bool {
+    !source.chart.is_empty() || source.repo_url.trim().starts_with("oci://")
+}
 
 /// True when two URLs name the same repository: case and `.git` do not matter.
 #[must_use]

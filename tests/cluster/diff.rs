@@ -93,8 +93,13 @@ impl Bench {
     }
 
     async fn diff(&self, arguments: &[&str]) -> Seen {
+        self.diff_with(arguments, &[]).await
+    }
+
+    async fn diff_with(&self, arguments: &[&str], variables: &[(&str, &std::ffi::OsStr)]) -> Seen {
         let mut command = Command::new(env!("CARGO_BIN_EXE_kubectl-gitops"));
         command.env_clear().env("HOME", "/nonexistent").env("TMPDIR", self.temp.path()).kill_on_drop(true);
+        command.envs(variables.iter().copied());
         command.args(["diff", "web", "--kubeconfig"]).arg(self.cluster.kubeconfig_path());
         command.args(["--controller-namespace", self.control.name()]).args(arguments);
         let output = command.output().await.unwrap();
@@ -285,4 +290,24 @@ async fn without_the_right_to_a_dry_run_the_manifest_is_compared() {
 
     let seen = bench.diff(&["--as", "stranger"]).await;
     assert_eq!((seen.code, seen.out.as_str()), (Some(2), ""), "{seen:?}");
+}
+
+#[tokio::test]
+async fn a_chart_is_rendered_by_the_users_helm_and_without_one_the_error_says_so() {
+    let bench = Bench::start().await;
+    bench.commit(&[
+        ("app/Chart.yaml", "apiVersion: v2\nname: web\nversion: 1.0.0\n"),
+        ("app/values.yaml", "k: v\n"),
+        (
+            "app/templates/cm.yaml",
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: {{ .Release.Name }}}\ndata: {k: {{ .Values.k }}}\n",
+        ),
+    ]);
+    let seen = bench.diff(&[]).await;
+    assert_eq!(seen.code, Some(2), "{seen:?}");
+    assert!(seen.err.contains("`helm` was not found") && seen.err.contains("hint: install Helm, or set GITOPS_HELM"), "{seen:?}");
+    let helm = crate::support::tools().bin().join("helm");
+    let seen = bench.diff_with(&[], &[("GITOPS_HELM", helm.as_os_str())]).await;
+    assert_eq!(seen.code, Some(1), "{seen:?}");
+    assert!(seen.out.contains(&format!("+ ConfigMap {}/web", bench.destination.name())), "{seen:?}");
 }

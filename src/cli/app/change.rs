@@ -197,7 +197,7 @@ mod tests {
     fn changed(spec: Value, position: Option<usize>, flags: &[&str]) -> Result<Value, String> {
         let mut app = Application { spec: serde_json::from_value(spec).unwrap(), ..Application::default() };
         app.metadata.name = Some("web".into());
-        let line = Line::parse_from(["x"].iter().chain(flags));
+        let line = Line::try_parse_from(["x"].iter().chain(flags)).unwrap();
         line.change.apply(&mut app, position).map_err(|failure| failure.what)?;
         Ok(serde_json::to_value(app.spec).unwrap())
     }

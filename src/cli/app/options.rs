@@ -16,10 +16,10 @@ pub struct SourceOptions {
     #[arg(long, value_name = "NAME=COUNT", value_parser = pair)]
     kustomize_replica: Vec<(String, String)>,
     /// Prefix of all names
-    #[arg(long, value_name = "PREFIX", alias = "nameprefix")]
+    #[arg(long, value_name = "PREFIX", allow_hyphen_values = true, alias = "nameprefix")]
     kustomize_name_prefix: Option<String>,
     /// Suffix of all names
-    #[arg(long, value_name = "SUFFIX", alias = "namesuffix")]
+    #[arg(long, value_name = "SUFFIX", allow_hyphen_values = true, alias = "namesuffix")]
     kustomize_name_suffix: Option<String>,
     /// Namespace of all objects
     #[arg(long, value_name = "NAMESPACE")]
@@ -192,7 +192,7 @@ mod tests {
 
     fn applied(before: Value, flags: &[&str]) -> Value {
         let mut source: ApplicationSource = serde_json::from_value(before).unwrap();
-        Line::parse_from(["x"].iter().chain(flags)).options.apply(&mut source);
+        Line::try_parse_from(["x"].iter().chain(flags)).unwrap().options.apply(&mut source);
         serde_json::to_value(source).unwrap()
     }
 

@@ -13,7 +13,7 @@ use crate::cli::app::workshop::{self, Workshop};
 use crate::cli::app::{AppRef, get};
 use crate::cli::{Context, Failure};
 use crate::cluster::{Capabilities, Discovery};
-use crate::render::{AppIdentity, Explained, Request, Tools};
+use crate::render::{AppIdentity, Explained, Reference, References, Request, Tools};
 use crate::resource::tracking::instance_name;
 use crate::resource::{Object, yaml};
 use crate::source::{self, Freshness, Worktree};
@@ -74,15 +74,18 @@ async fn from_folder(folder: &Path, args: &RenderArgs, cx: &Context) -> Result<A
         version: args.kube_version.clone().unwrap_or_default(),
         api_versions: args.api_versions.clone(),
     });
+    let references = references(&sources, &app, &worktree);
     let mut parts = Vec::new();
     for mut source in sources {
         args.options.apply(&mut source);
         if is_local(&source, &app, &worktree) {
+            // One that others only refer to.
             if source.path.is_empty() {
                 continue;
             }
             let identity = identity(&app, &cluster, cx);
-            let request = Request { source: &source, tree: &worktree.tree, app: &identity };
+            let charts = Some(workshop.repositories.charts());
+            let request = Request { source: &source, tree: &worktree.tree, app: &identity, references: &references, charts };
             let explained = workshop.renderer.explain(request).await.map_err(|error| failed(&app, error))?;
             let origin = format!("{} in {}", source.path, worktree.root.display());
             parts.push(Part { origin, revision: String::new(), explained });
@@ -123,7 +126,9 @@ async fn remote(
 ) -> Result<Option<Part>, Failure> {
     let instance = instance_name(app.namespace(), app.name(), &cx.flags.controller_namespace);
     let loader = workshop.loader(app, &instance, cluster);
-    let loaded = loader.load(source, revision, Freshness::Now).await.map_err(|error| failed(app, error.error))?;
+    let asked = |_: usize, _: &ApplicationSource| (revision.to_owned(), Freshness::Now);
+    let loaded = loader.load(std::slice::from_ref(source), asked).await.pop();
+    let Some(loaded) = loaded.transpose().map_err(|error| failed(app, error.error))? else { return Ok(None) };
     let Some(explained) = loaded.explained else { return Ok(None) };
     let origin = format!("{} of {}", crate::cli::app::path_or_chart(source), source.repo_url);
     Ok(Some(Part { origin, revision: loaded.revision, explained }))
@@ -173,6 +178,14 @@ fn of_folder(worktree: &Worktree, cx: &Context) -> Application {
 fn is_local(source: &ApplicationSource, app: &Application, worktree: &Worktree) -> bool {
     source.chart.is_empty()
         && (app.sources().len() == 1 || worktree.remotes().iter().any(|remote| source::same_repository(remote, &source.repo_url)))
+}
+
+/// The sources in the work tree that others may refer to.
+fn references(sources: &[ApplicationSource], app: &Application, worktree: &Worktree) -> References {
+    let named = sources.iter().filter(|source| !source.ref_name.is_empty() && is_local(source, app, worktree));
+    let reference =
+        |source: &ApplicationSource| Reference { url: source.repo_url.clone(), is_git: true, tree: Ok(worktree.tree.clone()) };
+    named.map(|source| (source.ref_name.clone(), reference(source))).collect()
 }
 
 fn identity(app: &Application, cluster: &Arc<Capabilities>, cx: &Context) -> AppIdentity {

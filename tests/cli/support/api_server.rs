@@ -132,10 +132,14 @@ async fn answer(State(state): State<Arc<Shared>>, request: Request) -> Response 
         ),
         Method::GET if path.ends_with("/applications") && query.has("watch", "true") => watch(state, &path, &query),
         Method::GET if path.ends_with("/applications") => list(&state, &path, &query),
-        Method::GET if path.ends_with("/secrets") || path.ends_with("/sealedsecrets") => list_any(&state, &path, &query),
         Method::POST if path.ends_with("/applications") => write(&state, &path, &query, &body),
         Method::PUT if path.contains("/applications/") => write(&state, &path, &query, &body),
         Method::DELETE if path.contains("/applications/") => delete(&state, &path),
+        Method::GET
+            if ["/secrets", "/sealedsecrets", "/applicationsets", "/appprojects"].iter().any(|kind| path.ends_with(kind)) =>
+        {
+            list_any(&state, &path, &query)
+        }
         Method::POST if path.ends_with("/secrets") || path.ends_with("/leases") => create(&state, &path, &query, &body),
         Method::GET => get(&state, &path),
         _ => refuse(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", "not in this test"),

@@ -14,7 +14,7 @@ use futures::{StreamExt, TryStreamExt, stream as streams};
 use super::predict::{Prediction, predict, tell_guesses, unanswered};
 use crate::advice::Advice;
 use crate::api::Application;
-use crate::api::application::{Operation, OperationState, SyncOperation};
+use crate::api::application::{ApplicationSource, Operation, OperationState, SyncOperation};
 use crate::cli::app::workshop::{self, Workshop};
 use crate::cli::app::{App, revisions};
 use crate::cli::{Context, Failure};
@@ -102,9 +102,12 @@ impl<'a> Comparer<'a> {
         })?;
         let loader = self.workshop.loader(app, instance, &cluster);
         let (mut objects, mut commits) = (Vec::new(), Vec::new());
-        for source in app.sources() {
-            let revision = revision.unwrap_or_else(|| source.target_revision_or_head());
-            let loaded = loader.load(source, revision, Freshness::Now).await.map_err(|failed| Failure {
+        let sources: Vec<_> = app.sources().into_iter().cloned().collect();
+        let asked = |_: usize, source: &ApplicationSource| {
+            (revision.unwrap_or_else(|| source.target_revision_or_head()).to_owned(), Freshness::Now)
+        };
+        for loaded in loader.load(&sources, asked).await {
+            let loaded = loaded.map_err(|failed| Failure {
                 hint: failed.error.hint(),
                 ..Failure::new(format!("cannot render the source of {}", app.name())).with_cause(&failed.error)
             })?;
