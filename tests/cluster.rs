@@ -14,6 +14,7 @@ mod control_plane;
 mod controller;
 #[path = "cluster/crds.rs"]
 mod crds;
+#[path = "cluster/customisation.rs"]
 mod customisation;
 #[path = "cluster/deploy.rs"]
 mod deploy;
@@ -41,3 +42,5 @@ mod sealing_changes;
 mod sealing_cli;
 #[path = "cluster/supervision.rs"]
 mod supervision;
+#[path = "cluster/windows.rs"]
+mod windows;

@@ -15,6 +15,7 @@ mod context;
 mod deletion;
 mod events;
 mod http;
+mod identity;
 mod inputs;
 mod metrics;
 mod operation;
@@ -23,6 +24,7 @@ pub mod sealedsecret;
 mod settings;
 mod settings_watch;
 mod status;
+mod windows;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;

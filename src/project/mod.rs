@@ -1,9 +1,11 @@
 //! What an AppProject permits, as verdicts. Pure.
 //!
-//! Source: Argo CD 3.5 AppProject checks (reference section 1.14). Roles, sync windows and the other sections are not
-//! judged here yet.
+//! Source: Argo CD 3.5 AppProject checks (reference section 1.14). Roles and the other sections are not judged
+//! here yet.
 
+mod impersonation;
 mod spec;
+pub mod windows;
 
 use globset::GlobBuilder;
 
@@ -11,6 +13,7 @@ use crate::api::AppProject;
 use crate::api::application::{ApplicationDestination, ApplicationSource};
 use crate::api::appproject::{AppProjectSpec, KindRestriction};
 
+pub use impersonation::{NoServiceAccount, acts_as};
 pub use spec::{resolve_destination, source_problems};
 
 /// URL by which the local cluster is named in manifests.

@@ -81,7 +81,7 @@ async fn ignored_fields_stay_when_everything_else_is_applied() {
     bench.scale(5).await;
     let replicas = async || bench.deployments().get("web").await.unwrap().spec.replicas;
     let image = |tag: &str| {
-        let text = std::fs::read_to_string(repo.path().join("app/web.yaml")).unwrap();
+        let text = std::fs::read_to_string(repo.tree().join("app/web.yaml")).unwrap();
         let at = text.find("registry.example/web:").unwrap();
         format!("{}registry.example/web:{tag}\n{}", &text[..at], text[at..].split_once('\n').unwrap().1)
     };

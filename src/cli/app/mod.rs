@@ -11,6 +11,7 @@ mod select;
 pub mod status;
 pub mod sync;
 pub mod wait;
+mod windows;
 
 pub use model::{App, path_or_chart, revisions, short};
 pub use select::{AppRef, Selection, api, api_all, get, list as list_apps};
