@@ -28,6 +28,8 @@ pub mod keys;
 
 pub mod sync;
 
+pub mod appset;
+
 pub mod controller;
 
 pub mod ui;

@@ -68,6 +68,8 @@ pub async fn measure(figures: &mut Figures, failures: &mut Vec<String>, keys: us
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     figures.add(&name("new_one_during_the_backlog"), new.elapsed().as_secs_f64() * 1000.0, "ms");
+    // The controller counts for itself; a list of thousands of objects each moment would be part of what is measured.
+    reached(&controller, "unseal_requests_total", count + 1).await;
     all_opened(&admin, count + 1).await;
     let wall = begun.elapsed().as_secs_f64();
     let operations = metric(&controller, "gitops_private_key_operations_total").await;
@@ -190,7 +192,8 @@ async fn reached(controller: &ControllerProcess, name: &str, count: usize) {
     let begun = Instant::now();
     while metric(controller, name).await < count as f64 {
         assert!(begun.elapsed() < TIMEOUT, "the controller opens nothing: {}", controller.log());
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        // Seldom: what it costs to answer is taken from the work that is measured.
+        tokio::time::sleep(Duration::from_millis(250)).await;
     }
 }
 

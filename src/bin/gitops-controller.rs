@@ -9,6 +9,7 @@ use clap::{Parser, ValueEnum};
 use kube::Client;
 use kube::config::{Config, KubeConfigOptions, Kubeconfig};
 use kubectl_gitops::advice::{Advice, causes};
+use kubectl_gitops::controller::applicationset::AppsetFlags;
 use kubectl_gitops::controller::sealedsecret::SealingFlags;
 use kubectl_gitops::controller::{self, Limit, Options};
 use tracing_subscriber::EnvFilter;
@@ -43,6 +44,8 @@ struct Flags {
     log_level: String,
     #[command(flatten)]
     sealing: SealingFlags,
+    #[command(flatten)]
+    appsets: AppsetFlags,
 }
 
 /// `:8080`, as Go programs write it, means every address.
@@ -104,6 +107,9 @@ async fn run(flags: Flags) -> ExitCode {
     }
     let options = Options {
         sealing: flags.sealing.options(&flags.control_namespace, identity()),
+        appsets: flags
+            .appsets
+            .options(std::env::var("ARGOCD_APPLICATIONSET_CONTROLLER_POLICY").is_ok_and(|policy| !policy.is_empty())),
         control_namespace: flags.control_namespace,
         listen_address: flags.listen_address,
         rate_limit: Limit { per_second: flags.rate_limit, burst: flags.rate_limit_burst },

@@ -53,7 +53,11 @@ fn refused(status: &Status, doing: &str) -> Failure {
         (404, _)
             if status.message.contains("could not find the requested resource") || status.message.contains("page not found") =>
         {
-            failure.with_hint("the custom resources are not installed in this cluster: kubectl apply -f deploy/crds")
+            failure.with_hint("the custom resources are not installed in this cluster: kubectl gitops install")
+        }
+        // The words of the sealing controller, ours and Sealed Secrets' alike.
+        (429, _) if status.message.trim() == "limit exceeded" => {
+            failure.with_hint("the controller limits how often one client may ask; try again later")
         }
         (429, _) => failure.with_hint("the API server is busy; try again later"),
         _ => failure,
@@ -90,7 +94,14 @@ fn chain(error: &dyn Error) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::missing_right;
+    use super::{Status, missing_right, refused};
+
+    #[test]
+    fn a_busy_controller_is_not_a_busy_api_server() {
+        let hint = |message: &str| refused(&Status::failure(message, "").with_code(429), "verify a SealedSecret").hint;
+        assert!(hint("limit exceeded\n").is_some_and(|hint| hint.starts_with("the controller limits")));
+        assert!(hint("too many requests").is_some_and(|hint| hint.starts_with("the API server is busy")));
+    }
 
     #[test]
     fn a_refusal_becomes_a_question_to_paste() {

@@ -42,6 +42,13 @@ impl Failure {
         Self { what: what.into(), causes: Vec::new(), hint: None, exit: Exit::CouldNotRun }
     }
 
+    /// Says before what failed where it did: a file, or a file and its line.
+    #[must_use]
+    pub fn at(mut self, place: impl std::fmt::Display) -> Self {
+        self.what = format!("{place}: {}", self.what);
+        self
+    }
+
     /// Adds what to do.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {

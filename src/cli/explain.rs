@@ -13,7 +13,7 @@ use super::secrets::sealed;
 use super::{CommandResult, Context, Exit, Failure};
 use crate::advice::Advice as _;
 use crate::api::SealedSecret;
-use crate::sealing::{Keyring, Target, Trial, decode_base64, unseal};
+use crate::sealing::{Keyring, SealingKey, Target, Trial, decode_base64, unseal};
 use crate::ui::stream;
 use crate::ui::symbols::Symbols;
 
@@ -140,7 +140,7 @@ fn explain(object: &str, sealed: &SealedSecret, keys: Option<&Keyring>) -> Expla
         }
     }
     let Some(keys) = keys else { return explanation };
-    explanation.keys_tried = keys.keys().iter().map(|key| format!("{} ({})", key.id(), key.certificate().fingerprint)).collect();
+    explanation.keys_tried = keys.keys().iter().map(|key| describe(key)).collect();
     match unseal(sealed, keys, &mut Trial::default()) {
         Ok(_) => "opens".clone_into(&mut explanation.verdict),
         Err(error) if explanation.problems.is_empty() => {
@@ -149,6 +149,12 @@ fn explain(object: &str, sealed: &SealedSecret, keys: Option<&Keyring>) -> Expla
         Err(_) => {}
     }
     explanation
+}
+
+/// The key's id, and the fingerprint of its certificate; a bare PEM key has none of its own.
+fn describe(key: &SealingKey) -> String {
+    let (id, fingerprint) = (key.id().to_string(), &key.certificate().fingerprint);
+    if *fingerprint == id { id } else { format!("{id} ({fingerprint})") }
 }
 
 /// What can be seen without any key: not base64, or too short for what it says about itself.
@@ -160,12 +166,17 @@ pub(super) fn defect(text: &str) -> Option<(&'static str, String)> {
         Ok(blob) => blob,
         Err(error) => return Some(("base64", format!("{error}; a folded text (`>-`) has spaces, `|` has none"))),
     };
-    let rsa = blob.first_chunk::<2>().map_or(0, |length| usize::from(u16::from_be_bytes(*length)));
+    let rsa = wrapped_bytes(&blob);
     if !(256..=2048).contains(&rsa) {
         return Some(("damaged", format!("{} bytes that do not begin like a sealed item", blob.len())));
     }
     (blob.len() < rsa + FRAME_BYTES)
         .then(|| ("truncated", format!("is cut off: {} bytes, at least {} expected", blob.len(), rsa + FRAME_BYTES)))
+}
+
+/// Length of an item's RSA part, which is that of the key's modulus.
+pub(super) fn wrapped_bytes(blob: &[u8]) -> usize {
+    blob.first_chunk::<2>().map_or(0, |length| usize::from(u16::from_be_bytes(*length)))
 }
 
 fn finish(explanations: Vec<Explanation>, output: Option<Output>) -> CommandResult {

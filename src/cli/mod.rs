@@ -2,16 +2,22 @@
 
 mod access;
 pub mod app;
+pub mod appset;
 mod check;
+mod completion;
 mod context;
+mod doctor;
 pub mod duration;
 mod exit;
 pub mod explain;
 mod flags;
+mod install;
 pub mod keys;
 mod kubeconfig;
+mod kuberc;
 mod kubeseal;
 pub mod output;
+pub mod project;
 pub mod reference;
 pub mod reseal;
 mod reserved;
@@ -22,6 +28,7 @@ pub mod unseal;
 pub mod verify;
 pub mod version;
 mod warnings;
+mod worktree;
 
 pub use context::Context;
 pub use exit::{CommandResult, Exit, Failure};

@@ -201,7 +201,7 @@ impl Content {
         if !outcome.problems.is_empty() || changes.is_empty() {
             return outcome;
         }
-        match sealed::change(&self.file, &self.text, self.documents, &changes) {
+        match sealed::change(&self.file, &self.text, &self.documents, &changes) {
             Ok(text) => {
                 outcome.resealed = changes.iter().map(|(found, _)| found.name()).collect();
                 outcome.text = Some(text);

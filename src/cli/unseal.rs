@@ -78,7 +78,8 @@ pub fn run(args: &UnsealArgs, _: &Context) -> CommandResult {
         }
     }
     if secrets.is_empty() {
-        return Err(Failure::new("there is no SealedSecret in the input"));
+        let names: Vec<String> = paths.iter().map(|path| files::describe(path)).collect();
+        return Err(Failure::new(format!("there is no SealedSecret in {}", names.join(", "))));
     }
     let format = args.output.unwrap_or(if json { Format::Json } else { Format::Yaml });
     match &args.out {
@@ -155,4 +156,23 @@ fn write_files(folder: &std::path::Path, secrets: &[SecretManifest], format: For
         stream::say(&format!("wrote {}", path.display()));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use crate::resource::Object;
+
+    #[test]
+    fn on_a_terminal_no_value_is_shown_and_every_key_is() {
+        let value = serde_json::json!({"kind": "Secret", "metadata": {"name": "db"}, "data": {"a": "bWFya2Vy", "b": ""}});
+        let secret = SecretManifest::new(Object::from_value(value).unwrap());
+        for format in [Format::Yaml, Format::Json] {
+            let masked = render(&secret, format, true);
+            assert!(!masked.contains("bWFya2Vy"), "{}", *masked);
+            assert_eq!(masked.matches("(masked; --show prints it)").count(), 2);
+            assert!(render(&secret, format, false).contains("bWFya2Vy"));
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! Which kinds a cluster serves.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
@@ -41,11 +41,21 @@ impl KindInfo {
     }
 }
 
+/// What a cluster is, as charts see it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Capabilities {
+    /// Version of the API server, such as `v1.33.2`.
+    pub version: String,
+    /// Every `group/version` and `group/version/Kind`, sorted; the core group has no name and no slash.
+    pub api_versions: Vec<String>,
+}
+
 /// The served kinds of one cluster, looked up once and again when an unknown kind is asked for.
 #[derive(Clone)]
 pub struct Discovery {
     client: Client,
     kinds: Arc<RwLock<HashMap<GroupKind, KindInfo>>>,
+    capabilities: Arc<RwLock<Arc<Capabilities>>>,
     last_refresh: Arc<Mutex<Option<Instant>>>,
 }
 
@@ -53,7 +63,7 @@ impl Discovery {
     /// Makes an empty view; the first look-up fills it.
     #[must_use]
     pub fn new(client: Client) -> Self {
-        Self { client, kinds: Arc::default(), last_refresh: Arc::default() }
+        Self { client, kinds: Arc::default(), capabilities: Arc::default(), last_refresh: Arc::default() }
     }
 
     /// What is known of a kind, without asking the API server.
@@ -75,6 +85,15 @@ impl Discovery {
         if missing { self.refresh_at_most_every(SHORTEST_REFRESH).await } else { Ok(()) }
     }
 
+    /// Version and kinds of the cluster. The version is that of the last look at the kinds.
+    ///
+    /// # Errors
+    /// When the API server cannot be asked.
+    pub async fn capabilities(&self) -> Result<Arc<Capabilities>, ClusterError> {
+        self.ensure([]).await?;
+        Ok(self.capabilities.read().expect("no holder of this lock panics").clone())
+    }
+
     /// Asks the API server again, for example after a CustomResourceDefinition was applied.
     ///
     /// # Errors
@@ -90,11 +109,21 @@ impl Discovery {
         }
         let found =
             KubeDiscovery::new(self.client.clone()).run_aggregated().await.map_err(|error| ClusterError::from_kube(&error))?;
+        let version = self.client.apiserver_version().await.map_err(|error| ClusterError::from_kube(&error))?.git_version;
         let kinds = index(&found);
+        let capabilities = Arc::new(Capabilities { version, api_versions: api_versions(&kinds) });
+        *self.capabilities.write().expect("no holder of this lock panics") = capabilities;
         *self.kinds.write().expect("no holder of this lock panics") = kinds;
         *last = Some(Instant::now());
         Ok(())
     }
+}
+
+fn api_versions(kinds: &HashMap<GroupKind, KindInfo>) -> Vec<String> {
+    let served = kinds.values().flat_map(|info| &info.versions);
+    let names: BTreeSet<String> =
+        served.flat_map(|kind| [kind.api_version.clone(), format!("{}/{}", kind.api_version, kind.kind)]).collect();
+    names.into_iter().collect()
 }
 
 fn index(found: &KubeDiscovery) -> HashMap<GroupKind, KindInfo> {

@@ -13,7 +13,7 @@ pub mod undeclared;
 pub use apply::{Propagation, Writer};
 pub use cache::{KindFailure, LiveCache};
 pub use compare::{Difference, Memo, Verdicts, compare};
-pub use discovery::{Discovery, KindInfo};
+pub use discovery::{Capabilities, Discovery, KindInfo};
 pub use error::ClusterError;
 pub use lens::Lens;
 pub use live::LiveObject;

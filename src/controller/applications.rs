@@ -13,11 +13,12 @@ use super::context::Context;
 use super::inputs::{Revisions, assess, instance_of};
 use super::metrics::{AppLabels, SyncLabels};
 use super::status::{observed, rfc3339, with_conditions};
-use super::{deletion, operation, patch, windows};
+use super::{deletion, operation, windows};
 use crate::advice::{Advice, Remedy};
 use crate::api::Application;
 use crate::api::application::ApplicationStatus;
 use crate::resource::annotations::{REFRESH, SKIP_RECONCILE};
+use crate::resource::merge_patch;
 use crate::source::Freshness;
 use crate::sync::automation::{self, Decision};
 use crate::sync::deletion::wanted_finalizers;
@@ -296,7 +297,7 @@ impl Stored {
 
     /// Writes what `next` changes, if anything, on the condition that nobody wrote in between. Gives the stored result.
     async fn write(&self, next: &Application, cx: &Context) -> Result<Self, ReconcileError> {
-        let Some(mut change) = patch::merge_patch(&self.json, &as_json(next)) else {
+        let Some(mut change) = merge_patch(&self.json, &as_json(next)) else {
             return Ok(Self { app: self.app.clone(), json: self.json.clone() });
         };
         change["metadata"]["resourceVersion"] = json!(self.app.metadata.resource_version);

@@ -1,5 +1,6 @@
-//! Kubernetes Events about Applications, with Argo CD's reasons.
+//! Kubernetes Events about Applications and ApplicationSets, with Argo CD's reasons.
 
+use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
 use kube::Resource;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
@@ -22,8 +23,13 @@ impl Events {
         Self { recorder: Recorder::new(client, Reporter { controller: component.into(), instance: None }) }
     }
 
-    /// Writes one Event. Failing to is logged and otherwise without effect.
+    /// Writes one Event about an Application. Failing to is logged and otherwise without effect.
     pub async fn publish(&self, app: &Application, warning: bool, reason: &str, note: &str) {
+        self.publish_about(&app.object_ref(&()), warning, reason, note).await;
+    }
+
+    /// Writes one Event about any object, as [`Self::publish`] does.
+    pub async fn publish_about(&self, about: &ObjectReference, warning: bool, reason: &str, note: &str) {
         let event = Event {
             type_: if warning { EventType::Warning } else { EventType::Normal },
             reason: reason.to_owned(),
@@ -31,7 +37,7 @@ impl Events {
             action: reason.to_owned(),
             secondary: None,
         };
-        if let Err(error) = self.recorder.publish(&event, &app.object_ref(&())).await {
+        if let Err(error) = self.recorder.publish(&event, about).await {
             tracing::warn!(%error, reason, "cannot write an event");
         }
     }

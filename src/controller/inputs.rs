@@ -152,11 +152,20 @@ async fn load_targets(app: &Application, found: &mut Assessment, revisions: &Rev
     let mut objects = Vec::new();
     let mut complete = true;
     let instance = instance_of(app, cx);
-    let loader = Loader { app, instance: &instance, repositories: &cx.repositories, renderer: &cx.renderer };
-    for index in 0..found.sources.len() {
-        let source = found.sources[index].clone();
-        let (revision, freshness) = revisions.of(index, &source);
-        match loader.load(&source, revision, freshness).await {
+    let cluster = match cx.discovery.capabilities().await {
+        Ok(cluster) => cluster,
+        Err(error) => {
+            found.notice("ComparisonError", format!("Failed to look up the kinds of the cluster: {}", one_line(&error, &error)));
+            return None;
+        }
+    };
+    let loader = Loader { app, instance: &instance, repositories: &cx.repositories, renderer: &cx.renderer, cluster: &cluster };
+    let asked = |index: usize, source: &ApplicationSource| {
+        let (revision, freshness) = revisions.of(index, source);
+        (revision.to_owned(), freshness)
+    };
+    for loaded in loader.load(&found.sources, asked).await {
+        match loaded {
             Ok(loaded) => {
                 found.revisions.push(loaded.revision);
                 found.source_types.push(loaded.source_type);

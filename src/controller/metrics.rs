@@ -41,9 +41,81 @@ pub struct SyncLabels {
     pub phase: String,
 }
 
+/// Labels of one ApplicationSet's state.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct SetLabels {
+    /// Namespace of the ApplicationSet.
+    pub namespace: String,
+    /// Name of the ApplicationSet.
+    pub name: String,
+    /// Reason of its condition `ResourcesUpToDate`.
+    pub resource_update_status: String,
+}
+
+/// Namespace and name of an ApplicationSet.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct SetName {
+    /// Namespace of the ApplicationSet.
+    pub namespace: String,
+    /// Name of the ApplicationSet.
+    pub name: String,
+}
+
+/// Numbers about ApplicationSets, under Argo CD's names.
+#[derive(Clone)]
+pub struct SetMetrics {
+    info: Family<SetLabels, Gauge>,
+    owned: Family<SetName, Gauge>,
+    reconciles: Histogram,
+    current: Arc<Mutex<std::collections::HashMap<(String, String), SetLabels>>>,
+}
+
+impl Default for SetMetrics {
+    fn default() -> Self {
+        let reconciles = Histogram::new(exponential_buckets(0.001, 2.0, 16));
+        Self { info: Family::default(), owned: Family::default(), reconciles, current: Arc::default() }
+    }
+}
+
+impl SetMetrics {
+    fn register(&self, registry: &mut Registry) {
+        registry.register("argocd_appset_info", "State of the ApplicationSets; the value is always 1", self.info.clone());
+        registry.register("argocd_appset_owned_applications", "Applications in the status", self.owned.clone());
+        registry.register("argocd_appset_reconcile", "Seconds per pass over an ApplicationSet", self.reconciles.clone());
+    }
+
+    /// Replaces what is shown of one ApplicationSet.
+    pub fn show(&self, labels: SetLabels, owned: usize) {
+        let name = SetName { namespace: labels.namespace.clone(), name: labels.name.clone() };
+        self.owned.get_or_create(&name).set(i64::try_from(owned).unwrap_or(i64::MAX));
+        let key = (name.namespace, name.name);
+        let previous = self.current.lock().expect("no holder of this lock panics").insert(key, labels.clone());
+        if let Some(previous) = previous.filter(|previous| *previous != labels) {
+            self.info.remove(&previous);
+        }
+        self.info.get_or_create(&labels).set(1);
+    }
+
+    /// Forgets one ApplicationSet.
+    pub fn forget(&self, namespace: &str, name: &str) {
+        let key = (namespace.to_owned(), name.to_owned());
+        self.owned.remove(&SetName { namespace: key.0.clone(), name: key.1.clone() });
+        if let Some(previous) = self.current.lock().expect("no holder of this lock panics").remove(&key) {
+            self.info.remove(&previous);
+        }
+    }
+
+    /// Records the duration of a pass in seconds.
+    pub fn observe(&self, seconds: f64) {
+        self.reconciles.observe(seconds);
+    }
+}
+
 /// All numbers; cheap to clone.
 #[derive(Clone)]
 pub struct Metrics {
+    /// Numbers about ApplicationSets.
+    pub sets: SetMetrics,
     registry: Arc<Mutex<Registry>>,
     info: Family<AppLabels, Gauge>,
     current: Arc<Mutex<std::collections::HashMap<(String, String), AppLabels>>>,
@@ -69,6 +141,7 @@ impl Metrics {
     pub fn new() -> Self {
         let mut registry = Registry::default();
         let metrics = Self {
+            sets: SetMetrics::default(),
             registry: Arc::default(),
             info: Family::default(),
             current: Arc::default(),
@@ -82,6 +155,7 @@ impl Metrics {
             unseals: Counter::default(),
             private_key_operations: Counter::default(),
         };
+        metrics.sets.register(&mut registry);
         registry.register("argocd_app_info", "State of the Applications; the value is always 1", metrics.info.clone());
         registry.register("argocd_app_sync", "Finished syncs", metrics.syncs.clone());
         registry.register("argocd_app_reconcile", "Seconds per reconcile", metrics.reconciles.clone());
@@ -153,6 +227,20 @@ impl Metrics {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_application_set_shows_one_state_at_a_time() {
+        let metrics = Metrics::new();
+        let labels =
+            |reason: &str| SetLabels { namespace: "argocd".into(), name: "fleet".into(), resource_update_status: reason.into() };
+        metrics.sets.show(labels("ErrorOccurred"), 3);
+        metrics.sets.show(labels("ApplicationSetUpToDate"), 4);
+        let text = metrics.text();
+        assert!(text.contains("argocd_appset_owned_applications{namespace=\"argocd\",name=\"fleet\"} 4"), "{text}");
+        assert!(text.contains("resource_update_status=\"ApplicationSetUpToDate\"") && !text.contains("ErrorOccurred"), "{text}");
+        metrics.sets.forget("argocd", "fleet");
+        assert!(!metrics.text().contains("fleet"));
+    }
 
     #[test]
     fn an_application_shows_one_state_at_a_time() {

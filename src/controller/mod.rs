@@ -5,10 +5,12 @@
 //!  projects ─────watch───┤                        ┌─ operation::step ─┐
 //!  repositories ──poll───┼─> reconcile one app ───┤                   ├──> one status patch, only on a change
 //!  live objects ─watch───┘                        └─ look (compare) ──┘
+//!  ApplicationSets, owned Applications, clusters, repositories ──> applicationset::run
 //!  SealedSecrets, sealing keys ──watch──> sealedsecret::run
 //! ```
 
 mod applications;
+pub mod applicationset;
 mod assessment;
 mod compare;
 mod context;
@@ -19,7 +21,6 @@ mod identity;
 mod inputs;
 mod metrics;
 mod operation;
-mod patch;
 pub mod sealedsecret;
 mod settings;
 mod settings_watch;
@@ -69,6 +70,8 @@ pub struct Options {
     pub control_namespace: String,
     /// What the installation chose about sealing.
     pub sealing: sealedsecret::SealingOptions,
+    /// What the installation chose about ApplicationSets.
+    pub appsets: applicationset::AppsetOptions,
     /// Where `/healthz`, `/readyz`, `/metrics` and the API for kubeseal are served.
     pub listen_address: SocketAddr,
     /// How often one client may ask to verify or rotate.
@@ -98,6 +101,13 @@ pub enum Error {
         #[source]
         cause: std::io::Error,
     },
+    /// Requests to services outside the cluster cannot be made.
+    #[error("cannot make an HTTP client")]
+    HttpClient {
+        /// What the library said.
+        #[source]
+        cause: reqwest::Error,
+    },
     /// A loop ended that runs for ever.
     #[error("the {name} loop ended: {message}")]
     LoopEnded {
@@ -113,7 +123,7 @@ impl Advice for Error {
         match self {
             Self::Start { .. } => Remedy::GrantAccess,
             Self::Listen { .. } => Remedy::FixInput,
-            Self::LoopEnded { .. } => Remedy::ReportBug,
+            Self::HttpClient { .. } | Self::LoopEnded { .. } => Remedy::ReportBug,
         }
     }
 
@@ -123,7 +133,7 @@ impl Advice for Error {
                 Some("apply the shipped manifests (kubectl apply -k deploy) and check the ServiceAccount".into())
             }
             Self::Listen { .. } => Some("choose another --listen-address".into()),
-            Self::LoopEnded { .. } => None,
+            Self::HttpClient { .. } | Self::LoopEnded { .. } => None,
         }
     }
 }
@@ -176,10 +186,28 @@ pub async fn run(client: Client, options: Options) -> Result<(), Error> {
     let (pages, keys) = (pages(&cx, &sealing, &listed), Arc::clone(&sealing));
     loops.spawn(async move { ("http", text(http::serve(listener, pages, keys, options.rate_limit).await)) });
     loops.spawn(async move { ("sealing", text(sealedsecret::run(sealing).await)) });
+    let poll_interval = settings.poll_interval;
     let settings_changes = settings_watch::follow(&cx, settings, &mut loops);
     let changes = futures::stream::select(project_changes, settings_changes).boxed();
-    let (apps, applications) = applications_loop(&cx, &listed, live_changes, changes);
-    loops.spawn(housekeeping(Arc::clone(&cx), listed.clone(), apps));
+    let (owned, owned_changes) = futures::channel::mpsc::unbounded();
+    let owned = applicationset::OwnedApplications::new(owned, options.appsets.progressive_syncs);
+    let (apps, applications) = applications_loop(&cx, &listed, live_changes, changes, owned);
+    let used = Arc::default();
+    loops.spawn(housekeeping(Arc::clone(&cx), listed.clone(), apps.clone(), Arc::clone(&used)));
+    let sets = applicationset_context(&cx, apps, used, poll_interval, options.appsets)?;
+    let clusters = sets.clusters.clone().watch(cx.client.clone(), cx.control_namespace.clone());
+    loops.spawn(async move {
+        clusters.await;
+        ("clusters", "the stream of cluster Secrets ended".to_owned())
+    });
+    let lists = listed.clone();
+    loops.spawn(async move {
+        // Without them every Application would seem to be missing, and every project.
+        lists.wait_for_projects().await;
+        lists.wait_for_applications().await;
+        applicationset::run(sets, owned_changes).await;
+        ("applicationsets", "the stream of ApplicationSets ended".to_owned())
+    });
     loops.spawn(async move {
         // Without the projects every Application would seem to refer to one that does not exist.
         listed.wait_for_projects().await;
@@ -191,6 +219,30 @@ pub async fn run(client: Client, options: Options) -> Result<(), Error> {
         Some(Err(error)) => Err(Error::LoopEnded { name: "controller", message: error.to_string() }),
         None => Ok(()),
     }
+}
+
+/// What the ApplicationSet loop works with.
+fn applicationset_context(
+    cx: &Context,
+    apps: Store<DynamicObject>,
+    used: Arc<applicationset::UsedRepositories>,
+    poll_interval: Duration,
+    options: applicationset::AppsetOptions,
+) -> Result<Arc<applicationset::Context>, Error> {
+    Ok(Arc::new(applicationset::Context {
+        client: cx.client.clone(),
+        control_namespace: cx.control_namespace.clone(),
+        repositories: cx.repositories.clone(),
+        poll_interval,
+        projects: cx.projects.clone(),
+        apps,
+        clusters: applicationset::Clusters::default(),
+        events: events::Events::new(cx.client.clone(), "applicationset-controller"),
+        metrics: cx.metrics.sets.clone(),
+        http: applicationset::http_client().map_err(|cause| Error::HttpClient { cause })?,
+        options,
+        used,
+    }))
 }
 
 /// Makes a new sealing key whenever the process gets SIGUSR1, as Sealed Secrets does.
@@ -319,6 +371,7 @@ fn applications_loop(
     listed: &Listed,
     live_changes: tokio::sync::mpsc::UnboundedReceiver<String>,
     changes_for_all: BoxStream<'static, ()>,
+    mut owned: applicationset::OwnedApplications,
 ) -> (Store<DynamicObject>, impl Future<Output = ()> + Send + use<>) {
     let writer = reflector::store::Writer::new(application_resource());
     let store = writer.as_reader();
@@ -326,12 +379,15 @@ fn applications_loop(
     let stream = watcher(cx.applications(&cx.control_namespace), watcher::Config::default())
         .default_backoff()
         .reflect(writer)
-        .inspect(move |event| match event {
-            Ok(watcher::Event::InitDone) => {
-                listed.send_replace(true);
+        .inspect(move |event| {
+            owned.note(event);
+            match event {
+                Ok(watcher::Event::InitDone) => {
+                    listed.send_replace(true);
+                }
+                Ok(_) => {}
+                Err(error) => tracing::warn!(%error, "watching Applications failed, trying again"),
             }
-            Ok(_) => {}
-            Err(error) => tracing::warn!(%error, "watching Applications failed, trying again"),
         })
         .applied_objects();
     let controller = Controller::for_stream_with(stream, store.clone(), application_resource());
@@ -402,12 +458,18 @@ fn repositories_of(app: &DynamicObject) -> BTreeSet<String> {
 }
 
 /// Drops what nobody uses any more: repositories, and the live state of Applications that are gone.
-async fn housekeeping(cx: Arc<Context>, listed: Listed, apps: Store<DynamicObject>) -> (&'static str, String) {
+async fn housekeeping(
+    cx: Arc<Context>,
+    listed: Listed,
+    apps: Store<DynamicObject>,
+    of_sets: Arc<applicationset::UsedRepositories>,
+) -> (&'static str, String) {
     let mut known: BTreeMap<(String, String), Application> = BTreeMap::new();
     listed.wait_for_applications().await;
     loop {
         let state = apps.state();
-        let used: BTreeSet<String> = state.iter().flat_map(|app| repositories_of(app)).collect();
+        let mut used: BTreeSet<String> = state.iter().flat_map(|app| repositories_of(app)).collect();
+        used.extend(of_sets.all());
         cx.repositories.retain(&used);
         let current: BTreeMap<(String, String), Application> = state.iter().map(|app| (key_of(app), skeleton(app))).collect();
         for (key, app) in &known {

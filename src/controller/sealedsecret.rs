@@ -11,15 +11,18 @@
 
 mod backlog;
 mod context;
+mod event_queue;
 mod flags;
 mod foreign;
 mod key_backup;
 mod key_making;
 mod key_reports;
 mod keys;
+mod merged;
 mod metrics;
 mod obstacle;
 mod options;
+mod outdated;
 mod reconcile;
 mod requests;
 mod secrets;
@@ -39,13 +42,15 @@ use kube::runtime::reflector::{self, ObjectRef};
 use kube::runtime::watcher::Event;
 use kube::runtime::{Controller, WatchStreamExt as _, controller, watcher};
 
+use self::merged::merged;
 use self::secrets::{Place, place_of};
 
 use crate::advice::{Advice, Remedy};
 use crate::resource::annotations::LAST_APPLIED;
 
-/// SealedSecrets that are opened side by side. Opening is bound by the processor, so more would not help.
-const CONCURRENCY: u16 = 4;
+/// SealedSecrets that are worked on side by side: while some wait for the API server, others use the processors. How many private
+/// operations run at a time is bounded apart from this, see [`SealingContext`].
+const CONCURRENCY: u16 = 8;
 
 /// A loop that runs for ever has ended.
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +76,7 @@ pub async fn run(cx: Arc<SealingContext>) -> Result<(), Error> {
         () = keys::run(&cx) => "sealing keys",
         () = secrets::run(&cx, changes) => "opened Secrets",
         () = sealed_secrets(Arc::clone(&cx), changed_secrets) => "SealedSecrets",
+        () = cx.tell_news() => "Events",
     };
     Err(Error { what: ended })
 }
@@ -82,7 +88,14 @@ async fn sealed_secrets(cx: Arc<SealingContext>, changed_secrets: impl Stream<It
     let writer = reflector::store::Writer::new(resource.clone());
     let reader = writer.as_reader();
     cx.show_conditions_of(reader.clone());
-    let events = watcher(cx.sealed_secrets(), cx.options.selection()).default_backoff().modify(trim).reflect(writer);
+    let watches = cx
+        .sealed_secrets()
+        .into_iter()
+        .map(|(namespace, api)| (namespace, watcher(api, cx.options.selection()).default_backoff().modify(trim).boxed()));
+    let events = merged("SealedSecrets", watches.collect(), |(namespace, name)| {
+        DynamicObject::new(name, &context::sealed_secret_resource()).within(namespace)
+    })
+    .reflect(writer);
     let edited = edited(events, Arc::clone(&cx));
     let (backlog, finished) = (Arc::clone(&cx), Arc::clone(&cx));
     Controller::for_stream_with(edited, reader.clone(), resource)
@@ -123,7 +136,9 @@ fn edited(
                 None
             }
             Ok(Event::Delete(object)) => {
-                cx.foreign.forget(&place_of(&object.metadata));
+                let place = place_of(&object.metadata);
+                cx.foreign.forget(&place);
+                cx.outdated.forget(&place);
                 None
             }
             Err(error) => {

@@ -18,11 +18,18 @@ pub struct Claim {
     lease: Lease,
 }
 
-/// Takes the right to make a key; none while somebody else has it.
+/// Takes the right to make a key; none while somebody else has it. With `dry_run` the API server only checks whether it may be taken.
 ///
 /// # Errors
 /// When the API server refuses or cannot be reached.
-pub async fn claim(client: &Client, namespace: &str, holder: &str, now: Timestamp) -> Result<Option<Claim>, Error> {
+pub async fn claim(
+    client: &Client,
+    namespace: &str,
+    holder: &str,
+    now: Timestamp,
+    dry_run: bool,
+) -> Result<Option<Claim>, Error> {
+    let parameters = PostParams { dry_run, ..PostParams::default() };
     let api: Api<Lease> = Api::namespaced(client.clone(), namespace);
     let present = api.get_opt(LEASE).await?;
     if present.as_ref().and_then(|lease| lease.spec.as_ref()).is_some_and(|spec| is_held(spec, now)) {
@@ -36,10 +43,10 @@ pub async fn claim(client: &Client, namespace: &str, holder: &str, now: Timestam
         ..LeaseSpec::default()
     };
     let taken = match present {
-        Some(lease) => api.replace(LEASE, &PostParams::default(), &Lease { spec: Some(spec), ..lease }).await,
+        Some(lease) => api.replace(LEASE, &parameters, &Lease { spec: Some(spec), ..lease }).await,
         None => {
             let metadata = ObjectMeta { name: Some(LEASE.into()), ..ObjectMeta::default() };
-            api.create(&PostParams::default(), &Lease { metadata, spec: Some(spec) }).await
+            api.create(&parameters, &Lease { metadata, spec: Some(spec) }).await
         }
     };
     match taken {

@@ -69,10 +69,12 @@ impl Standing {
 /// Names the keys that count and are in no backup: what they seal is lost with the cluster.
 #[must_use]
 pub fn unbacked<'a>(keys: impl IntoIterator<Item = &'a ObjectMeta>) -> Vec<&'a str> {
-    let unsafe_key = |key: &&ObjectMeta| {
-        key.deletion_timestamp.is_none() && Standing::of(key) == Standing::Counts && Custody::of(key).backup.is_none()
-    };
-    keys.into_iter().filter(unsafe_key).filter_map(|key| key.name.as_deref()).collect()
+    keys.into_iter().filter(|key| is_unbacked(key)).filter_map(|key| key.name.as_deref()).collect()
+}
+
+/// Whether a key counts and is in no backup.
+pub(super) fn is_unbacked(key: &ObjectMeta) -> bool {
+    key.deletion_timestamp.is_none() && Standing::of(key) == Standing::Counts && Custody::of(key).backup.is_none()
 }
 
 #[cfg(test)]

@@ -28,5 +28,5 @@ pub mod usage;
 pub use custody::{Custody, LAST_DRILL, LAST_DRILL_FILE, Proof, RETIRED, Standing, unbacked};
 pub use generate::{GenerateError, GeneratedKey, generate};
 pub use policy::{KeyOrder, KeyPolicy};
-pub use published::{CERTIFICATE_MAP, CERTIFICATE_PEM, FINGERPRINT};
+pub use published::{CERTIFICATE_MAP, CERTIFICATE_PEM, FINGERPRINT, Published};
 pub use secret::{ACTIVE_LABEL, BrokenKey, KeySecret, LAST_BACKUP, LAST_BACKUP_FILE, LEGACY_NAME, StoredKey};

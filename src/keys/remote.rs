@@ -1,15 +1,26 @@
 //! What a sealing controller answers through the API server's proxy, to us and to `kubeseal` alike.
+//!
+//! It limits how often one client may ask, by default two requests a second. kubeseal's client library waits and asks again,
+//! and so must every other client.
+
+use std::time::Duration;
 
 use http::Request;
 use k8s_openapi::api::core::v1::Service;
 use kube::api::Api;
 use kube::{Client, Error};
 
+/// Attempts while the controller says that it is asked too often.
+const ATTEMPTS: u32 = 20;
+/// Wait in between; with the usual limit two requests pass in it.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// The Service of a sealing controller, found once and asked many times.
 #[derive(Clone)]
 pub struct Controller {
     client: Client,
     proxy: String,
+    patience: Duration,
 }
 
 impl std::fmt::Debug for Controller {
@@ -28,7 +39,7 @@ impl Controller {
         let ports = api.get(service).await?.spec.and_then(|spec| spec.ports).unwrap_or_default();
         let port = ports.into_iter().next().and_then(|port| port.name).unwrap_or_default();
         let proxy = format!("/api/v1/namespaces/{namespace}/services/http:{service}:{port}/proxy");
-        Ok(Self { client: client.clone(), proxy })
+        Ok(Self { client: client.clone(), proxy, patience: PATIENCE })
     }
 
     /// Asks whether the controller can open a SealedSecret (JSON).
@@ -51,8 +62,51 @@ impl Controller {
         self.post("/v1/rotate", sealed).await
     }
 
+    /// Posts, and waits when the controller or the API server asks for patience; after [`ATTEMPTS`] its refusal is the answer.
     async fn post(&self, route: &str, body: String) -> Result<String, Error> {
-        let request = Request::post(format!("{}{route}", self.proxy)).header("Content-Type", "application/json");
-        self.client.request_text(request.body(body.into_bytes()).map_err(Error::HttpError)?).await
+        let mut attempt = 1;
+        loop {
+            let request = Request::post(format!("{}{route}", self.proxy)).header("Content-Type", "application/json");
+            let request = request.body(body.clone().into_bytes()).map_err(Error::HttpError)?;
+            match self.client.request_text(request).await {
+                Err(Error::Api(status)) if status.code == 429 && attempt < ATTEMPTS => tokio::time::sleep(self.patience).await,
+                answer => return answer,
+            }
+            attempt += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+    use super::*;
+
+    /// A controller that refuses some requests before it answers, and how often it was asked.
+    fn controller(refusals: u32) -> (Controller, Arc<AtomicU32>) {
+        let asked = Arc::new(AtomicU32::new(0));
+        let count = Arc::clone(&asked);
+        let answer = tower::service_fn(move |_: Request<kube::client::Body>| {
+            let is_refused = count.fetch_add(1, Relaxed) < refusals;
+            let (code, text) = if is_refused { (429, "limit exceeded\n") } else { (200, "") };
+            let body = kube::client::Body::from(text.as_bytes().to_vec());
+            async move { Ok::<_, std::convert::Infallible>(http::Response::builder().status(code).body(body).unwrap()) }
+        });
+        let client = Client::new(answer, "default");
+        (Controller { client, proxy: String::new(), patience: Duration::ZERO }, asked)
+    }
+
+    #[tokio::test]
+    async fn a_controller_that_limits_the_rate_is_asked_again_but_not_for_ever() {
+        let (patient, asked) = controller(3);
+        assert!(patient.opens("{}".to_owned()).await.unwrap());
+        assert_eq!(asked.load(Relaxed), 4);
+        let (busy, asked) = controller(u32::MAX);
+        let refused = busy.opens("{}".to_owned()).await.unwrap_err();
+        assert!(matches!(&refused, Error::Api(status) if status.code == 429), "{refused}");
+        assert_eq!(asked.load(Relaxed), ATTEMPTS);
     }
 }

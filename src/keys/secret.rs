@@ -115,8 +115,8 @@ pub struct StoredKey {
     pub uid: Option<String>,
     /// When the Secret was created.
     pub created: Option<Timestamp>,
-    /// When it was last put into a backup.
-    pub last_backup: Option<String>,
+    /// Whether what it seals is lost with the cluster, see [`super::unbacked`].
+    pub is_unbacked: bool,
     /// The key, or why there is none.
     pub key: Result<Arc<SealingKey>, BrokenKey>,
 }
@@ -160,13 +160,12 @@ impl KeySecret {
     /// Reads the key pair; never fails as a whole.
     #[must_use]
     pub fn read(&self) -> StoredKey {
-        let annotations = self.metadata.annotations.as_ref();
         StoredKey {
             namespace: self.metadata.namespace.clone().unwrap_or_default(),
             name: self.name().to_owned(),
             uid: self.metadata.uid.clone(),
             created: self.metadata.creation_timestamp.as_ref().map(|time| time.0),
-            last_backup: annotations.and_then(|all| all.get(LAST_BACKUP)).cloned(),
+            is_unbacked: super::custody::is_unbacked(&self.metadata),
             key: self.key().map(Arc::new),
         }
     }

@@ -1,5 +1,7 @@
 //! Keys and the published certificate in the cluster.
 
+use std::collections::BTreeMap;
+
 use http::Request;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ConfigMap, Service};
@@ -7,8 +9,9 @@ use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
 use kube::{Client, Error};
 use serde_json::json;
 
-use super::published::{CERTIFICATE_MAP, CERTIFICATE_PEM, manifest};
+use super::published::{CERTIFICATE_MAP, Published, content, manifest};
 use super::secret::{ACTIVE_LABEL, KeySecret, LAST_BACKUP, LAST_BACKUP_FILE, LEGACY_NAME};
+use super::stored_backup::HeldKey;
 use super::{GeneratedKey, KeyPolicy};
 use crate::sealing::Certificate;
 
@@ -46,17 +49,23 @@ pub async fn create_key(client: &Client, namespace: &str, key: &GeneratedKey, po
     api.create(&PostParams::default(), &KeySecret::for_new_key(key, policy)).await
 }
 
-/// Publishes the certificate, if it is not published already; says whether it wrote.
+/// Publishes the certificate and how keys are made, if they are not published already; says whether it wrote.
 ///
 /// # Errors
 /// When the API server refuses or cannot be reached.
-pub async fn publish_certificate(client: &Client, namespace: &str, certificate: &Certificate) -> Result<bool, Error> {
-    if published_certificate(client, namespace).await?.as_deref() == Some(certificate.pem.as_str()) {
+pub async fn publish_certificate(
+    client: &Client,
+    namespace: &str,
+    certificate: &Certificate,
+    policy: &KeyPolicy,
+) -> Result<bool, Error> {
+    let content = content(certificate, policy);
+    if certificate_map(client, namespace).await? == content {
         return Ok(false);
     }
     let api: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
     let parameters = PatchParams::apply(FIELD_MANAGER).force();
-    api.patch(CERTIFICATE_MAP, &parameters, &Patch::Apply(manifest(namespace, certificate))).await?;
+    api.patch(CERTIFICATE_MAP, &parameters, &Patch::Apply(manifest(namespace, &content))).await?;
     Ok(true)
 }
 
@@ -65,9 +74,20 @@ pub async fn publish_certificate(client: &Client, namespace: &str, certificate: 
 /// # Errors
 /// When the API server refuses or cannot be reached.
 pub async fn published_certificate(client: &Client, namespace: &str) -> Result<Option<String>, Error> {
+    Ok(published(client, namespace).await?.certificate)
+}
+
+/// Reads what the controller publishes about its keys.
+///
+/// # Errors
+/// When the API server refuses or cannot be reached.
+pub async fn published(client: &Client, namespace: &str) -> Result<Published, Error> {
+    Ok(Published::of(&certificate_map(client, namespace).await?))
+}
+
+async fn certificate_map(client: &Client, namespace: &str) -> Result<BTreeMap<String, String>, Error> {
     let api: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
-    let map = api.get_opt(CERTIFICATE_MAP).await?;
-    Ok(map.and_then(|map| map.data?.remove(CERTIFICATE_PEM)))
+    Ok(api.get_opt(CERTIFICATE_MAP).await?.and_then(|map| map.data).unwrap_or_default())
 }
 
 /// Asks a controller for its certificate through the API server's proxy, as kubeseal does.
@@ -83,14 +103,17 @@ pub async fn fetch_certificate(client: &Client, namespace: &str, service: &str) 
     client.request_text(request.map_err(Error::HttpError)?).await
 }
 
-/// Notes on a key Secret that a backup holds it.
+/// Notes on a key Secret that a backup holds it. With a `uid`, only if it still is the Secret that the backup holds.
 ///
 /// # Errors
 /// When the API server refuses or cannot be reached.
-pub async fn record_backup(client: &Client, secret: &KeySecret, at: Timestamp, file: &str) -> Result<(), Error> {
-    let namespace = secret.metadata.namespace.as_deref().unwrap_or_default();
+pub async fn record_backup(client: &Client, held: &HeldKey, at: Timestamp, file: &str) -> Result<(), Error> {
     // Metadata only: the answer must not carry the key once more.
-    let api: Api<kube::core::PartialObjectMeta<KeySecret>> = Api::namespaced(client.clone(), namespace);
-    let note = json!({ "metadata": { "annotations": { LAST_BACKUP: at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(), LAST_BACKUP_FILE: file } } });
-    api.patch_metadata(secret.name(), &PatchParams::default(), &Patch::Merge(note)).await.map(drop)
+    let api: Api<kube::core::PartialObjectMeta<KeySecret>> = Api::namespaced(client.clone(), &held.namespace);
+    let at = at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let mut note = json!({ "metadata": { "annotations": { LAST_BACKUP: at, LAST_BACKUP_FILE: file } } });
+    if let Some(uid) = &held.uid {
+        note["metadata"]["uid"] = uid.as_str().into();
+    }
+    api.patch_metadata(&held.name, &PatchParams::default(), &Patch::Merge(note)).await.map(drop)
 }

@@ -2,7 +2,7 @@
 //!
 //! Source: Argo CD 3.5 (references argocd-application 6.15 and argocd-fleet 2.12).
 
-use super::glob;
+use super::matching::glob;
 use crate::api::AppProject;
 use crate::api::application::ApplicationDestination;
 use crate::customisation::Impersonation;

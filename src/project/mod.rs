@@ -4,10 +4,10 @@
 //! here yet.
 
 mod impersonation;
+mod matching;
 mod spec;
+mod verdict;
 pub mod windows;
-
-use globset::GlobBuilder;
 
 use crate::api::AppProject;
 use crate::api::application::{ApplicationDestination, ApplicationSource};
@@ -15,6 +15,7 @@ use crate::api::appproject::{AppProjectSpec, KindRestriction};
 
 pub use impersonation::{NoServiceAccount, acts_as};
 pub use spec::{resolve_destination, source_problems};
+pub use verdict::{Verdict, judge_destination, judge_kind, judge_namespace, judge_source};
 
 /// URL by which the local cluster is named in manifests.
 pub const IN_CLUSTER_SERVER: &str = "https://kubernetes.default.svc";
@@ -42,9 +43,7 @@ pub fn default_project() -> AppProjectSpec {
 /// # Errors
 /// The reason, when it may not.
 pub fn check_source(project: &AppProject, source: &ApplicationSource) -> Result<(), Denied> {
-    let url = comparable_url(&source.repo_url);
-    let matches = |pattern: &str| glob(&comparable_url(pattern), &url, true);
-    if permitted(&project.spec.source_repos, matches) {
+    if verdict::judge_source(project, &source.repo_url).allowed {
         return Ok(());
     }
     let name = project_name(project);
@@ -56,32 +55,7 @@ pub fn check_source(project: &AppProject, source: &ApplicationSource) -> Result<
 /// # Errors
 /// The reason, when it may not.
 pub fn check_destination(project: &AppProject, destination: &ApplicationDestination) -> Result<(), Denied> {
-    let matches_namespace = |pattern: &str| glob(pattern, &destination.namespace, false);
-    let matches_cluster = |item: &ApplicationDestination, strip: bool| {
-        let server = if strip { item.server.strip_prefix('!').unwrap_or(&item.server) } else { &item.server };
-        let name = if strip { item.name.strip_prefix('!').unwrap_or(&item.name) } else { &item.name };
-        let by_server = !server.is_empty() && glob(server, &destination.server, false);
-        let by_name = !name.is_empty() && glob(name, &destination.name, false);
-        by_server || by_name
-    };
-    let mut allowed = false;
-    for item in &project.spec.destinations {
-        let denies_namespace = item.namespace.strip_prefix('!');
-        let denies_cluster = item.server.starts_with('!') || item.name.starts_with('!');
-        let denied = match (denies_namespace, denies_cluster) {
-            (Some(pattern), false) => matches_namespace(pattern) && matches_cluster(item, false),
-            (None, true) => matches_namespace(&item.namespace) && matches_cluster(item, true),
-            (Some(pattern), true) => matches_namespace(pattern) || matches_cluster(item, true),
-            (None, false) => {
-                allowed |= matches_namespace(&item.namespace) && matches_cluster(item, false);
-                false
-            }
-        };
-        if denied {
-            return Err(destination_denied(project, destination));
-        }
-    }
-    if allowed { Ok(()) } else { Err(destination_denied(project, destination)) }
+    if verdict::judge_destination(project, destination).allowed { Ok(()) } else { Err(destination_denied(project, destination)) }
 }
 
 fn destination_denied(project: &AppProject, destination: &ApplicationDestination) -> Denied {
@@ -98,14 +72,7 @@ fn destination_denied(project: &AppProject, destination: &ApplicationDestination
 /// # Errors
 /// The reason, when it may not.
 pub fn check_kind(project: &AppProject, group: &str, kind: &str, name: &str, namespaced: bool) -> Result<(), Denied> {
-    let spec = &project.spec;
-    let any = |list: &[KindRestriction]| list.iter().any(|one| kind_matches(one, group, kind, name));
-    let permitted = if namespaced {
-        spec.namespace_resource_whitelist.as_deref().is_none_or(any) && !any(&spec.namespace_resource_blacklist)
-    } else {
-        any(&spec.cluster_resource_whitelist) && !any(&spec.cluster_resource_blacklist)
-    };
-    if permitted {
+    if verdict::judge_kind(project, group, kind, name, namespaced).allowed {
         return Ok(());
     }
     let shown = if group.is_empty() { kind.to_owned() } else { format!("{group}:{kind}") };
@@ -115,34 +82,7 @@ pub fn check_kind(project: &AppProject, group: &str, kind: &str, name: &str, nam
 /// Says whether Applications of a namespace may belong to the project.
 #[must_use]
 pub fn permits_namespace(project: &AppProject, app_namespace: &str, control_namespace: &str) -> bool {
-    app_namespace == control_namespace || project.spec.source_namespaces.iter().any(|pattern| glob(pattern, app_namespace, false))
-}
-
-fn kind_matches(restriction: &KindRestriction, group: &str, kind: &str, name: &str) -> bool {
-    glob(&restriction.group, group, true)
-        && glob(&restriction.kind, kind, true)
-        && (restriction.name.is_empty() || glob(&restriction.name, name, true))
-}
-
-/// Any matching denial rejects; otherwise one matching permission is enough.
-fn permitted(patterns: &[String], matches: impl Fn(&str) -> bool) -> bool {
-    let denied = patterns.iter().filter_map(|pattern| pattern.strip_prefix('!')).any(&matches);
-    !denied && patterns.iter().any(|pattern| !pattern.starts_with('!') && matches(pattern))
-}
-
-/// A pattern that is exactly `*` matches everything, separators included, as in Argo CD.
-fn glob(pattern: &str, text: &str, literal_separator: bool) -> bool {
-    if pattern == "*" || pattern == text {
-        return true;
-    }
-    GlobBuilder::new(pattern).literal_separator(literal_separator).build().is_ok_and(|glob| glob.compile_matcher().is_match(text))
-}
-
-/// Repository URLs are compared without case and without `.git`.
-fn comparable_url(url: &str) -> String {
-    let lower = url.trim().to_lowercase();
-    let without_slash = lower.strip_suffix('/').unwrap_or(&lower);
-    without_slash.strip_suffix(".git").unwrap_or(without_slash).to_owned()
+    verdict::judge_namespace(project, app_namespace, control_namespace).allowed
 }
 
 fn project_name(project: &AppProject) -> &str {

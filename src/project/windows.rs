@@ -21,7 +21,7 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-use super::glob;
+use super::matching::glob;
 use crate::api::Application;
 use crate::api::appproject::{AppProject, SyncWindow, WindowKind};
 use crate::template::parse_duration;

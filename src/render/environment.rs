@@ -78,6 +78,7 @@ mod tests {
             app_name: "web".into(),
             instance_name: "team_web".into(),
             project: "shop".into(),
+            cluster: std::sync::Arc::default(),
             destination_namespace: "prod".into(),
         };
         let source = ApplicationSource { repo_url: "https://host/r".into(), path: "apps/web".into(), ..Default::default() };

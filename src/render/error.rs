@@ -54,6 +54,17 @@ pub enum RenderError {
     /// The program that renders is not installed.
     #[error("neither `kustomize` nor `kubectl` was found, one of which renders kustomizations")]
     ProgramMissing,
+    /// Helm is not installed.
+    #[error("`helm` was not found, which renders charts")]
+    HelmMissing,
+    /// A chart that the chart depends on could not be fetched.
+    #[error("the dependency `{name}` of the chart cannot be fetched: {error}")]
+    Dependency {
+        /// Name of the dependency.
+        name: String,
+        /// What went wrong.
+        error: SourceError,
+    },
     /// The program that renders failed.
     #[error("{program} failed: {problem}")]
     ProgramFailed {
@@ -99,7 +110,7 @@ impl RenderError {
 impl Advice for RenderError {
     fn remedy(&self) -> Remedy {
         match self {
-            Self::Source(error) => error.remedy(),
+            Self::Source(error) | Self::Dependency { error, .. } => error.remedy(),
             Self::Machine { .. } | Self::ProgramTimeout { .. } => Remedy::WaitAndRetry { after: Duration::from_secs(30) },
             _ => Remedy::FixInput,
         }
@@ -108,6 +119,10 @@ impl Advice for RenderError {
     fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Source(error) => return error.hint(),
+            Self::Dependency { .. } => {
+                "check `dependencies` in Chart.yaml; `helm dependency build` with the folder charts/ committed needs no network"
+                    .into()
+            }
             Self::InvalidManifest { .. } => {
                 "correct the file; spec.source.directory.exclude leaves out a file of a plain directory".into()
             }
@@ -115,9 +130,10 @@ impl Advice for RenderError {
             Self::NotSupportedYet { instead, .. } => instead.clone(),
             Self::TooLarge { .. } => "leave files out with spec.source.directory.exclude, or split the application".into(),
             Self::ProgramMissing => "install kustomize, or set GITOPS_KUSTOMIZE to its path".into(),
+            Self::HelmMissing => "install Helm, or set GITOPS_HELM to its path".into(),
             Self::ProgramFailed { .. } => "run the same program on a checkout of this commit to see the error on its own".into(),
             Self::ProgramTimeout { .. } | Self::OutputTooLarge { .. } => {
-                "split the application, or make the kustomization smaller".into()
+                "split the application, or make the kustomization or chart smaller".into()
             }
             Self::InvalidOption { .. } | Self::Machine { .. } => return None,
         })

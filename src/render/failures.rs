@@ -23,7 +23,14 @@ impl Failures {
 
     /// Errors of this machine are not kept: they may be gone at once, and a cache that was lost is made anew.
     pub(super) fn put(&mut self, key: RenderKey, error: &RenderError) {
-        if matches!(error, RenderError::Source(_) | RenderError::Machine { .. } | RenderError::ProgramMissing) {
+        if matches!(
+            error,
+            RenderError::Source(_)
+                | RenderError::Dependency { .. }
+                | RenderError::Machine { .. }
+                | RenderError::ProgramMissing
+                | RenderError::HelmMissing
+        ) {
             return;
         }
         self.0.retain(|_, (at, _)| at.elapsed() < KEPT);

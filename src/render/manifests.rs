@@ -15,7 +15,12 @@ pub(super) struct Located {
 /// Reads the output of a program: every document has to be an object with a kind.
 pub(super) fn from_output(origin: &str, text: &str) -> Result<Vec<Located>, RenderError> {
     let documents = yaml::parse_stream(text).map_err(|error| invalid(origin, error))?;
-    documents.into_iter().map(|document| located(document).map_err(|error| invalid(origin, error))).collect()
+    // A template that says nothing for these values leaves a document with nothing in it.
+    documents
+        .into_iter()
+        .filter(|document| !document.value.is_null())
+        .map(|document| located(document).map_err(|error| invalid(origin, error)))
+        .collect()
 }
 
 /// Reads a YAML file of a directory.

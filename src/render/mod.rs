@@ -4,7 +4,7 @@
 //! ```text
 //!  source + overrides ──> which tool ──> inputs (path, git id) ──> RenderKey ──> cache ──hit──> Rendered
 //!                                                                                  └─miss─> directory: in this process
-//!                                                                                           kustomize: a child process
+//!                                                                                           kustomize, helm: child processes
 //! ```
 
 mod cache;
@@ -14,8 +14,10 @@ mod environment;
 mod error;
 mod failures;
 mod glob;
+mod helm;
 mod kustomize;
 mod manifests;
+mod place;
 mod program;
 mod renderer;
 
@@ -23,15 +25,18 @@ mod renderer;
 mod tests;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::api::application::ApplicationSource;
+use crate::cluster::Capabilities;
 use crate::resource::Object;
-use crate::source::SourceTree;
+use crate::source::{Charts, SourceTree};
 
 pub use cache::RenderKey;
 pub use directory::MAX_COMBINED_BYTES;
 pub use error::RenderError;
+pub use helm::{Reference, References};
 pub use renderer::Renderer;
 
 /// How to render.
@@ -41,6 +46,8 @@ pub struct Options {
     pub cache_bytes: usize,
     /// The kustomize program; found through `GITOPS_KUSTOMIZE` and `PATH` when absent.
     pub kustomize: Option<PathBuf>,
+    /// The helm program; found through `GITOPS_HELM` and `PATH` when absent.
+    pub helm: Option<PathBuf>,
     /// Folder for checkouts of child processes; the system's when absent.
     pub temp_dir: Option<PathBuf>,
     /// Limit of one child process.
@@ -57,6 +64,7 @@ impl Default for Options {
             // About a thousand applications of 64 KiB each.
             cache_bytes: 64 << 20,
             kustomize: None,
+            helm: None,
             temp_dir: None,
             // Argo CD's limit for programs.
             timeout: Duration::from_secs(90),
@@ -78,6 +86,8 @@ pub struct AppIdentity {
     pub project: String,
     /// Namespace of the destination.
     pub destination_namespace: String,
+    /// What the destination serves.
+    pub cluster: Arc<Capabilities>,
 }
 
 /// What to render.
@@ -89,6 +99,19 @@ pub struct Request<'a> {
     pub tree: &'a SourceTree,
     /// For whom.
     pub app: &'a AppIdentity,
+    /// Sources that this one may refer to.
+    pub references: &'a References,
+    /// Where charts that a chart depends on come from; without it, whatever is not there already is an error.
+    pub charts: Option<&'a Charts>,
+}
+
+impl<'a> Request<'a> {
+    /// A request that refers to nothing else.
+    #[must_use]
+    pub fn new(source: &'a ApplicationSource, tree: &'a SourceTree, app: &'a AppIdentity) -> Self {
+        static NONE: References = References::new();
+        Self { source, tree, app, references: &NONE, charts: None }
+    }
 }
 
 /// The tool that rendered; the values of `status.sourceType`.

@@ -15,6 +15,8 @@ const CHILD_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 const MAX_COMPLAINT: usize = 2000;
 /// Most bytes of standard error that are read; beyond it only the beginning counts.
 const MAX_STDERR_BYTES: usize = 64 << 10;
+/// Where a program begins to tell how it is used.
+const MANUALS: [&str; 2] = ["\nUsage:", "\n\nUse --debug flag"];
 /// Asking a program for its version takes milliseconds; a program that hangs there is not the right one.
 const VERSION_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -44,11 +46,8 @@ impl Kustomize {
                 .ok_or(RenderError::ProgramMissing)?,
         };
         let arguments: &[&str] = if inside_kubectl { &["version", "--client"] } else { &["version"] };
-        // The library's text holds the random name of the folder.
-        let home = tempfile::tempdir().map_err(|error| RenderError::machine(error.kind()))?;
-        let limits = Limits { timeout: VERSION_TIMEOUT, max_output_bytes: MAX_STDERR_BYTES };
-        let output = run(&program, arguments.iter().map(OsStr::new), home.path(), home.path(), &[], &limits).await?;
-        let version = format!("{} {}", if inside_kubectl { "kubectl" } else { "kustomize" }, output.trim());
+        let version = version_of(&program, arguments).await?;
+        let version = format!("{} {version}", if inside_kubectl { "kubectl" } else { "kustomize" });
         Ok(Self { program, inside_kubectl, version })
     }
 
@@ -74,16 +73,71 @@ impl Kustomize {
         let target = checkout.join(folder);
         let arguments = [OsStr::new(verb), target.as_os_str()];
         let limits = Limits { timeout: options.timeout, max_output_bytes: options.max_output_bytes };
-        run(&self.program, arguments, checkout, home, environment, &limits).await.map_err(|error| match error {
-            RenderError::ProgramFailed { problem, .. } => {
-                RenderError::ProgramFailed { program: self.name().into(), problem: complaint(&problem, checkout, home) }
-            }
-            RenderError::ProgramTimeout { limit, .. } => RenderError::ProgramTimeout { program: self.name().into(), limit },
-            RenderError::OutputTooLarge { limit_bytes, .. } => {
-                RenderError::OutputTooLarge { program: self.name().into(), limit_bytes }
-            }
-            other => other,
-        })
+        let output = run(&self.program, arguments, checkout, home, environment, &limits).await;
+        output.map_err(|error| named(error, self.name(), checkout, home))
+    }
+}
+
+/// What the program for charts is called in errors.
+pub(super) const HELM_TEMPLATE: &str = "helm template";
+
+/// The program that renders charts.
+#[derive(Debug, Clone)]
+pub(super) struct Helm {
+    program: PathBuf,
+    version: String,
+}
+
+impl Helm {
+    /// Finds the program and asks for its version.
+    pub(super) async fn find(options: &Options) -> Result<Self, RenderError> {
+        let named =
+            options.helm.clone().or_else(|| std::env::var_os("GITOPS_HELM").filter(|path| !path.is_empty()).map(PathBuf::from));
+        let program = named.or_else(|| on_path("helm")).filter(|program| program.is_file()).ok_or(RenderError::HelmMissing)?;
+        let version = version_of(&program, &["version", "--short"]).await?;
+        Ok(Self { program, version })
+    }
+
+    /// The version; part of the key of what it renders.
+    pub(super) fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// Runs a command in the folder of a chart; `name` is what errors call it. The environment of a child has nothing that a
+    /// template could see.
+    pub(super) async fn run(
+        &self,
+        name: &str,
+        folder: &Path,
+        checkout: &Path,
+        home: &Path,
+        arguments: &[String],
+        options: &Options,
+    ) -> Result<String, RenderError> {
+        let limits = Limits { timeout: options.timeout, max_output_bytes: options.max_output_bytes };
+        let output = run(&self.program, arguments.iter().map(OsStr::new), folder, home, &[], &limits).await;
+        output.map_err(|error| named(error, name, checkout, home))
+    }
+}
+
+async fn version_of(program: &Path, arguments: &[&str]) -> Result<String, RenderError> {
+    // The library's text holds the random name of the folder.
+    let home = tempfile::tempdir().map_err(|error| RenderError::machine(error.kind()))?;
+    let limits = Limits { timeout: VERSION_TIMEOUT, max_output_bytes: MAX_STDERR_BYTES };
+    let output = run(program, arguments.iter().map(OsStr::new), home.path(), home.path(), &[], &limits).await?;
+    Ok(output.trim().to_owned())
+}
+
+/// The error under the name that the user knows, without the paths of our checkout.
+fn named(error: RenderError, name: &str, checkout: &Path, home: &Path) -> RenderError {
+    let program = name.to_owned();
+    match error {
+        RenderError::ProgramFailed { problem, .. } => {
+            RenderError::ProgramFailed { program, problem: complaint(&problem, checkout, home) }
+        }
+        RenderError::ProgramTimeout { limit, .. } => RenderError::ProgramTimeout { program, limit },
+        RenderError::OutputTooLarge { limit_bytes, .. } => RenderError::OutputTooLarge { program, limit_bytes },
+        other => other,
     }
 }
 
@@ -100,7 +154,7 @@ fn complaint(stderr: &str, checkout: &Path, home: &Path) -> String {
         }
     }
     let text = without_random_names(&text);
-    let text = text.split("\nUsage:").next().unwrap_or_default().trim();
+    let text = MANUALS.iter().fold(text.as_str(), |text, manual| text.split(manual).next().unwrap_or_default()).trim();
     let text = text.strip_prefix("Error: ").or_else(|| text.strip_prefix("error: ")).unwrap_or(text);
     match text.char_indices().nth(MAX_COMPLAINT) {
         Some((end, _)) => format!("{}...", &text[..end]),

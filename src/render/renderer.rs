@@ -4,13 +4,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::api::application::{ApplicationSource, Directory};
-use crate::source::{SourceTree, clean_path};
+use crate::source::{Charts, SourceTree, clean_path};
 
 use super::cache::{Cache, RenderKey};
 use super::environment::Environment;
 use super::failures::Failures;
 use super::{
-    AppIdentity, Counters, Input, Options, RenderError, Rendered, Request, SourceType, blocking, detect, directory, kustomize,
+    Counters, Input, Options, RenderError, Rendered, Request, SourceType, blocking, detect, directory, helm, kustomize,
     manifests, program, unknown_fields,
 };
 
@@ -30,6 +30,7 @@ pub(super) struct Shared {
     renders: AtomicU64,
     hits: AtomicU64,
     kustomize: tokio::sync::OnceCell<program::Kustomize>,
+    helm: tokio::sync::OnceCell<program::Helm>,
     processes: tokio::sync::Semaphore,
 }
 
@@ -49,6 +50,7 @@ struct Prepared {
 enum Job {
     Directory { tree: SourceTree, path: String, options: Directory },
     Kustomize(kustomize::Job),
+    Helm(helm::Job),
 }
 
 impl Renderer {
@@ -57,7 +59,6 @@ impl Renderer {
     pub fn new(options: Options) -> Self {
         let cache = Mutex::new(Cache::new(options.cache_bytes));
         let processes = tokio::sync::Semaphore::new(options.parallelism.max(1));
-        let kustomize = tokio::sync::OnceCell::new();
         Self {
             shared: Arc::new(Shared {
                 options,
@@ -65,7 +66,8 @@ impl Renderer {
                 failures: Mutex::default(),
                 renders: AtomicU64::new(0),
                 hits: AtomicU64::new(0),
-                kustomize,
+                kustomize: tokio::sync::OnceCell::new(),
+                helm: tokio::sync::OnceCell::new(),
                 processes,
             }),
         }
@@ -82,9 +84,14 @@ impl Renderer {
     /// # Errors
     /// The source is wrong, asks for something that is not supported, or the program that renders it fails.
     pub async fn render(&self, request: Request<'_>) -> Result<Arc<Rendered>, RenderError> {
-        let Request { source, tree, app } = request;
-        let (source, tree, app) = (source.clone(), tree.clone(), app.clone());
-        let Prepared { job, inputs, warnings } = blocking(move || prepare(&source, &tree, &app)).await?;
+        let Request { source, tree, app, references, charts } = request;
+        let (source, tree, app, references) = (source.clone(), tree.clone(), app.clone(), references.clone());
+        let prepared =
+            move || prepare(&Request { source: &source, tree: &tree, app: &app, references: &references, charts: None });
+        let Prepared { mut job, inputs, warnings } = blocking(prepared).await?;
+        if let Job::Helm(job) = &mut job {
+            job.complete(charts).await?;
+        }
         let key = self.key(&job, &inputs, &warnings).await?;
         if let Some(rendered) = self.cache().get(&key) {
             self.shared.hits.fetch_add(1, Ordering::Relaxed);
@@ -94,7 +101,7 @@ impl Renderer {
             return Err(error);
         }
         self.shared.renders.fetch_add(1, Ordering::Relaxed);
-        let (mut rendered, bytes) = match self.run(job).await {
+        let (mut rendered, bytes) = match self.run(job, charts).await {
             Ok(done) => done,
             Err(error) => {
                 self.failures().put(key, &error);
@@ -108,7 +115,7 @@ impl Renderer {
         Ok(rendered)
     }
 
-    async fn run(&self, job: Job) -> Result<(Rendered, usize), RenderError> {
+    async fn run(&self, job: Job, charts: Option<&Charts>) -> Result<(Rendered, usize), RenderError> {
         match job {
             Job::Directory { tree, path, options } => {
                 let measured = move || {
@@ -129,10 +136,13 @@ impl Renderer {
                 let kustomize = self.kustomize().await?.clone();
                 let _permit = self.shared.processes.acquire().await.map_err(RenderError::machine)?;
                 let output = job.run(&kustomize, &self.shared.options).await?;
-                let bytes = output.len();
-                let origin = format!("output of {}", kustomize.name());
-                let objects = blocking(move || manifests::finish(manifests::from_output(&origin, &output)?, &origin)).await?;
-                Ok((Rendered { objects, source_type: SourceType::Kustomize, warnings: Vec::new(), inputs: Vec::new() }, bytes))
+                from_program(output, kustomize.name(), SourceType::Kustomize, Vec::new()).await
+            }
+            Job::Helm(job) => {
+                let helm = self.helm().await?.clone();
+                let _permit = self.shared.processes.acquire().await.map_err(RenderError::machine)?;
+                let output = job.run(&helm, &self.shared.options, charts).await?;
+                from_program(output, program::HELM_TEMPLATE, SourceType::Helm, job.warnings(charts).await?).await
             }
         }
     }
@@ -145,12 +155,17 @@ impl Renderer {
                 let options = serde_json::to_string(options).map_err(RenderError::machine)?;
                 key(["directory", "", &options, &warnings], inputs)
             }
+            Job::Helm(job) => key(["helm", self.helm().await?.version(), &job.fingerprint(), &warnings], inputs),
             Job::Kustomize(job) => key(["kustomize", self.kustomize().await?.version(), &job.fingerprint(), &warnings], inputs),
         })
     }
 
     async fn kustomize(&self) -> Result<&program::Kustomize, RenderError> {
         self.shared.kustomize.get_or_try_init(|| program::Kustomize::find(&self.shared.options)).await
+    }
+
+    async fn helm(&self) -> Result<&program::Helm, RenderError> {
+        self.shared.helm.get_or_try_init(|| program::Helm::find(&self.shared.options)).await
     }
 
     fn failures(&self) -> std::sync::MutexGuard<'_, Failures> {
@@ -162,40 +177,42 @@ impl Renderer {
     }
 }
 
+/// The answer that a program wrote, and its size.
+async fn from_program(
+    output: String,
+    program: &str,
+    source_type: SourceType,
+    warnings: Vec<String>,
+) -> Result<(Rendered, usize), RenderError> {
+    let (bytes, origin) = (output.len(), format!("output of {program}"));
+    let objects = blocking(move || manifests::finish(manifests::from_output(&origin, &output)?, &origin)).await?;
+    Ok((Rendered { objects, source_type, warnings, inputs: Vec::new() }, bytes))
+}
+
 /// Reads what tells whether the answer is known: the tool, its options, its inputs.
-fn prepare(source: &ApplicationSource, tree: &SourceTree, app: &AppIdentity) -> Result<Prepared, RenderError> {
-    refuse_unsupported(source)?;
+fn prepare(request: &Request<'_>) -> Result<Prepared, RenderError> {
+    let Request { source, tree, app, .. } = *request;
     tree.check_links()?;
     let path = clean_path(&source.path)?;
     let files = tree.list(&path, false)?;
     let source = detect::with_overrides(source, tree, &files, app)?;
-    let environment = Environment::new(app, &source, tree.commit().as_str());
+    let environment = Environment::new(app, &source, tree.revision());
     match detect::source_type(&source, &files)? {
         SourceType::Directory => prepare_directory(&source, tree, path),
         SourceType::Kustomize => {
             let (job, inputs) = kustomize::prepare(&source, tree, &path, &environment)?;
             Ok(Prepared { warnings: kustomize::warnings(&source), job: Job::Kustomize(job), inputs })
         }
-        SourceType::Helm => Err(RenderError::NotSupportedYet {
-            what: format!("Helm (the chart in `{}`)", source.path),
-            instead: "commit the output of `helm template`, or set spec.source.directory.recurse for a folder of plain manifests"
-                .into(),
-        }),
+        SourceType::Helm => {
+            let request = Request { source: &source, ..*request };
+            let (job, inputs, warnings) = helm::prepare(&request, &path, &environment)?;
+            Ok(Prepared { warnings, job: Job::Helm(job), inputs })
+        }
         SourceType::Plugin => Err(RenderError::NotSupportedYet {
             what: "spec.source.plugin".into(),
             instead: "commit the rendered manifests, or use kustomize or a plain directory".into(),
         }),
     }
-}
-
-fn refuse_unsupported(source: &ApplicationSource) -> Result<(), RenderError> {
-    if source.chart.is_empty() {
-        return Ok(());
-    }
-    Err(RenderError::NotSupportedYet {
-        what: format!("a chart from a Helm repository (spec.source.chart `{}`)", source.chart),
-        instead: "commit the output of `helm template` to a Git repository".into(),
-    })
 }
 
 fn prepare_directory(source: &ApplicationSource, tree: &SourceTree, path: String) -> Result<Prepared, RenderError> {

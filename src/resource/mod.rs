@@ -4,6 +4,7 @@ pub mod annotations;
 pub mod base64;
 pub mod images;
 mod key;
+mod merge_patch;
 mod object;
 pub mod order;
 pub mod pem;
@@ -12,4 +13,5 @@ pub mod tracking;
 pub mod yaml;
 
 pub use key::{GroupKind, ResourceKey};
+pub use merge_patch::merge_patch;
 pub use object::Object;

@@ -29,6 +29,9 @@ pub enum KeyError {
     /// The key is of another kind.
     #[error("private key is not an RSA key")]
     NotRsa,
+    /// The public key is of another kind.
+    #[error("the public key is not an RSA key")]
+    PublicNotRsa,
     /// The key is damaged, or too small for safe use.
     #[error("the RSA key is damaged or has fewer than 2048 bits")]
     Unusable,
@@ -71,7 +74,7 @@ impl KeyId {
     }
 
     fn of(key_info: &SubjectPublicKeyInfo<'_>) -> Result<Self, KeyError> {
-        let Ok(x509_parser::public_key::PublicKey::RSA(rsa)) = key_info.parsed() else { return Err(KeyError::NotRsa) };
+        let Ok(x509_parser::public_key::PublicKey::RSA(rsa)) = key_info.parsed() else { return Err(KeyError::PublicNotRsa) };
         let mut hash = Sha256::new();
         ssh_string(&mut hash, b"ssh-rsa");
         ssh_integer(&mut hash, rsa.exponent);
@@ -124,6 +127,12 @@ impl PublicKey {
     #[must_use]
     pub const fn id(&self) -> &KeyId {
         &self.id
+    }
+
+    /// Length of the modulus, and so of what is encrypted with it.
+    #[must_use]
+    pub fn size_bytes(&self) -> usize {
+        self.oaep.key_size_bytes()
     }
 
     pub(super) const fn oaep(&self) -> &OaepPublicEncryptingKey {

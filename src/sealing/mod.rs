@@ -39,8 +39,8 @@ pub use scope::{
     CLUSTER_WIDE, HEAL, Label, MANAGED, NAMESPACE_WIDE, PATCH, SKIP_OWNER_REFERENCES, Scope, Target, UNSEALED, UNSEALED_FROM,
     UNSEALED_WITH,
 };
-pub(crate) use seal::values as secret_values;
 pub use seal::{SealSecretError, SealedFor, seal_secret};
+pub(crate) use seal::{template as secret_template, values as secret_values};
 pub use unseal::{ItemFailures, Templates, UnsealError, opens_as, unseal, unseal_as, unseal_rendering};
 pub use write::{Ownership, Write, ownership, plan_write};
 

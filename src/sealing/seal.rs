@@ -61,6 +61,14 @@ pub enum SealSecretError {
         /// What is wrong; never the value.
         problem: String,
     },
+    /// `data` or `stringData` is something else than values by key.
+    #[error("Secret {name:?}: {section} does not hold values by key")]
+    BadSection {
+        /// Name of the Secret.
+        name: String,
+        /// `data` or `stringData`.
+        section: &'static str,
+    },
     /// There is nothing to seal.
     #[error("Secret {name:?} has neither data nor stringData")]
     Empty {
@@ -82,6 +90,7 @@ impl Advice for SealSecretError {
 
     fn hint(&self) -> Option<String> {
         match self {
+            Self::BadSection { section, .. } => Some(format!("write `{section}:` and below it, indented, `KEY: VALUE`")),
             Self::BadValue { .. } => Some("put plain text under stringData; values under data are base64".to_owned()),
             Self::Empty { .. } => Some("--allow-empty-data if that is meant".to_owned()),
             Self::Refused(error) => error.hint(),
@@ -119,14 +128,18 @@ pub fn seal_secret(
 pub(crate) fn values(secret: &Object) -> Result<BTreeMap<String, Plaintext>, SealSecretError> {
     let bad =
         |key: &str, problem: String| SealSecretError::BadValue { name: secret.name().to_owned(), key: key.to_owned(), problem };
-    let section = |name| secret.get(&[name]).and_then(Value::as_object).into_iter().flatten();
+    let section = |section: &'static str| match secret.get(&[section]) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::Object(values)) => Ok(Some(values)),
+        Some(_) => Err(SealSecretError::BadSection { name: secret.name().to_owned(), section }),
+    };
     let mut values = BTreeMap::new();
-    for (key, value) in section("data") {
+    for (key, value) in section("data")?.into_iter().flatten() {
         let text = value.as_str().or(value.is_null().then_some("")).ok_or_else(|| bad(key, "is not a string".to_owned()))?;
         let bytes = base64::decode(text).map_err(|error| bad(key, error.to_string()))?;
         values.insert(key.clone(), Plaintext::new(bytes));
     }
-    for (key, value) in section("stringData") {
+    for (key, value) in section("stringData")?.into_iter().flatten() {
         let text =
             value.as_str().or(value.is_null().then_some("")).ok_or_else(|| bad(key, "is not a string; quote it".to_owned()))?;
         values.insert(key.clone(), Plaintext::new(text.as_bytes().to_vec()));
@@ -149,7 +162,7 @@ fn own_metadata(sealed_for: &SealedFor) -> Map<String, Value> {
 }
 
 /// The template records the place that the items were sealed for: it is what later explains an object that was renamed.
-fn template(secret: &Object, target: &Target) -> Value {
+pub(crate) fn template(secret: &Object, target: &Target) -> Value {
     let mut metadata = secret.get(&["metadata"]).and_then(Value::as_object).cloned().unwrap_or_default();
     metadata.retain(|field, value| !value.is_null() && !SERVER_FIELDS.contains(&field.as_str()));
     metadata.insert("name".into(), target.name.as_str().into());

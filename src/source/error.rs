@@ -66,6 +66,46 @@ pub enum SourceError {
         /// What the other side said.
         problem: String,
     },
+    /// Something answers, but it is no repository of charts.
+    #[error("there is no Helm repository at {url}: {problem}")]
+    NotAChartRepository {
+        /// The URL.
+        url: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The repository has no chart of this name.
+    #[error("{url} has no chart `{chart}`")]
+    NoSuchChart {
+        /// The URL.
+        url: String,
+        /// The chart asked for.
+        chart: String,
+    },
+    /// No version of the chart is the one asked for, or satisfies the constraint.
+    #[error("{url} has no version of `{chart}` for `{version}`")]
+    NoSuchVersion {
+        /// The URL.
+        url: String,
+        /// The chart or artifact asked for.
+        chart: String,
+        /// The version or constraint asked for.
+        version: String,
+    },
+    /// There is nothing at this address.
+    #[error("there is nothing at {url}")]
+    NotFound {
+        /// The URL.
+        url: String,
+    },
+    /// A chart or artifact is damaged, too large, or not what it should be.
+    #[error("the archive from {url} cannot be used: {problem}")]
+    BadArchive {
+        /// The URL.
+        url: String,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// No branch, tag or commit has this name.
     #[error("revision `{revision}` does not exist in {url}")]
     NoSuchRevision {
@@ -128,6 +168,11 @@ impl Advice for SourceError {
             Self::UnsupportedUrl { .. }
             | Self::RedirectRefused { .. }
             | Self::NotARepository { .. }
+            | Self::NotAChartRepository { .. }
+            | Self::NoSuchChart { .. }
+            | Self::NoSuchVersion { .. }
+            | Self::NotFound { .. }
+            | Self::BadArchive { .. }
             | Self::NoSuchRevision { .. }
             | Self::RangeUnsupported { .. }
             | Self::AmbiguousRevision { .. }
@@ -143,7 +188,7 @@ impl Advice for SourceError {
 
     fn hint(&self) -> Option<String> {
         Some(match self {
-            Self::UnsupportedUrl { .. } => "use https://, ssh://, git@host:path or file:// in repoURL".into(),
+            Self::UnsupportedUrl { .. } => "use https://, ssh://, git@host:path, file:// or oci:// in repoURL".into(),
             Self::Unreachable { .. } | Self::Timeout { .. } => {
                 "check the host in repoURL, and that the network lets this program reach it".into()
             }
@@ -154,6 +199,17 @@ impl Advice for SourceError {
             Self::UntrustedCertificate { problem, .. } => certificate_hint(problem).into(),
             Self::RedirectRefused { .. } => "set repoURL to the URL that the server redirects to".into(),
             Self::NotARepository { .. } => "check repoURL; `git ls-remote` with the same URL has to list references".into(),
+            Self::NotAChartRepository { .. } => {
+                "check repoURL; `helm repo add` with the same URL has to work. A registry needs oci:// or a URL without a scheme"
+                    .into()
+            }
+            Self::NoSuchChart { .. } => "set chart to a chart of this repository; its index.yaml lists them".into(),
+            Self::NoSuchVersion { .. } => {
+                "set targetRevision to a version that exists, or to a constraint that one satisfies; pre-releases need `-0` in it"
+                    .into()
+            }
+            Self::NotFound { .. } => "check repoURL, and that the repository still has what its index lists".into(),
+            Self::BadArchive { .. } => "have it packed and published again, with `helm package` or `oras push`".into(),
             Self::NoSuchRevision { .. } => "set targetRevision to a branch, tag or full commit id of this repository".into(),
             Self::RangeUnsupported { .. } => "set targetRevision to an exact tag, branch or commit".into(),
             Self::AmbiguousRevision { .. } => "give more digits of the commit id in targetRevision".into(),

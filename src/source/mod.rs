@@ -12,7 +12,11 @@
 //! Nothing of the machine's Git configuration is used: no system or user files, no credential helpers, no prompts.
 
 mod address;
+mod any;
+mod archive;
+pub mod charts;
 mod classify;
+pub mod credentials;
 mod error;
 mod failure;
 mod mirror;
@@ -21,6 +25,7 @@ mod repositories;
 mod repository;
 mod state;
 mod tree;
+pub mod version;
 
 #[cfg(test)]
 mod https_tests;
@@ -32,6 +37,10 @@ pub(crate) mod testing;
 mod tests;
 
 pub use address::Address;
+pub use any::is_elsewhere;
+use archive::Layout;
+pub(crate) use archive::texts as texts_of_archive;
+pub use charts::{Charts, Origin};
 pub use error::SourceError;
 pub use refs::Commit;
 pub use repositories::{Options, Repositories};

@@ -16,6 +16,11 @@ impl Commit {
         (text.len() == 40 && text.bytes().all(|byte| byte.is_ascii_hexdigit())).then(|| Self(text.to_ascii_lowercase()))
     }
 
+    /// Stands for a commit where there is none: the files of an archive.
+    pub(super) fn of_tree(id: gix::ObjectId) -> Self {
+        Self(id.to_string())
+    }
+
     /// The 40 digits.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -10,7 +10,7 @@ use tokio::sync::{Notify, broadcast};
 
 use super::address::Address;
 use super::repository::{Freshness, Repository};
-use super::{Commit, SourceError, SourceTree};
+use super::{Charts, Commit, SourceError, SourceTree};
 
 /// Changes that a slow subscriber may lag behind before it misses some; it then has to look at every repository.
 const PENDING_CHANGES: usize = 256;
@@ -46,6 +46,7 @@ pub struct Repositories {
 struct Shared {
     options: Options,
     known: Mutex<BTreeMap<String, Known>>,
+    charts: Charts,
     changes: broadcast::Sender<String>,
 }
 
@@ -71,7 +72,14 @@ impl Repositories {
     #[must_use]
     pub fn new(options: Options) -> Self {
         let (changes, _) = broadcast::channel(PENDING_CHANGES);
-        Self { shared: Arc::new(Shared { options, known: Mutex::default(), changes }) }
+        let charts = Charts::new(options.clone(), changes.clone());
+        Self { shared: Arc::new(Shared { options, known: Mutex::default(), charts, changes }) }
+    }
+
+    /// Charts and artifacts.
+    #[must_use]
+    pub fn charts(&self) -> &Charts {
+        &self.shared.charts
     }
 
     /// Finds the commit that a revision means. A full commit id is its own answer, without a request.
@@ -91,7 +99,8 @@ impl Repositories {
         self.repository(url)?.tree(commit).await
     }
 
-    /// Tells the normalised URL ([`Address::normalised`]) of every repository whose references changed.
+    /// Tells the normalised URL ([`Address::normalised`]) of every repository whose references changed, and the URL as it was
+    /// written of every place with other versions of a chart.
     #[must_use]
     pub fn subscribe(&self) -> broadcast::Receiver<String> {
         self.shared.changes.subscribe()
@@ -102,6 +111,7 @@ impl Repositories {
     /// One that was used since the last call stays all the same: who lists the users may not have heard of the newest yet, and
     /// an operation may read a repository that no spec names.
     pub fn retain(&self, in_use: &BTreeSet<String>) {
+        self.shared.charts.retain(in_use);
         let wanted: BTreeSet<String> =
             in_use.iter().filter_map(|url| Address::parse(url).ok()).map(|address| address.normalised()).collect();
         self.known().retain(|key, known| {

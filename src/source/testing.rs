@@ -7,6 +7,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 
+#[path = "../../tests/support/packages/mod.rs"]
+pub mod packages;
+
+pub use packages::{Packed, pack};
+
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use super::{Commit, Freshness, Options, Repositories, SourceTree};

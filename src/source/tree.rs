@@ -57,6 +57,8 @@ pub struct SourceTree {
 struct Inner {
     store: gix::ThreadSafeRepository,
     commit: Commit,
+    /// Version or digest, for what comes from no commit.
+    revision: Option<String>,
     root: gix::ObjectId,
     url: String,
     /// Set when an object could not be read, so that the mirror is made anew.
@@ -78,7 +80,15 @@ impl SourceTree {
         url: String,
         damaged: Arc<AtomicBool>,
     ) -> Self {
-        Self { inner: Arc::new(Inner { store, commit, root, url, damaged, links_checked: OnceLock::new() }) }
+        let links_checked = OnceLock::new();
+        Self { inner: Arc::new(Inner { store, commit, revision: None, root, url, damaged, links_checked }) }
+    }
+
+    /// The files of an archive, unpacked into an object store. What is a commit elsewhere is the root folder here.
+    pub(super) fn of_archive(store: gix::ThreadSafeRepository, root: gix::ObjectId, url: String, revision: String) -> Self {
+        let commit = Commit::of_tree(root);
+        let (damaged, links_checked) = (Arc::default(), OnceLock::new());
+        Self { inner: Arc::new(Inner { store, commit, revision: Some(revision), root, url, damaged, links_checked }) }
     }
 
     /// False once an object could not be read, or when the mirror was made anew or deleted.
@@ -90,6 +100,12 @@ impl SourceTree {
     #[must_use]
     pub fn commit(&self) -> &Commit {
         &self.inner.commit
+    }
+
+    /// What the files were asked for by: the commit, the version of a chart, the digest of an artifact.
+    #[must_use]
+    pub fn revision(&self) -> &str {
+        self.inner.revision.as_deref().unwrap_or_else(|| self.inner.commit.as_str())
     }
 
     /// Git object id of the root folder.
@@ -310,7 +326,7 @@ impl SourceTree {
     /// The error for a path that the commit lacks.
     #[must_use]
     pub fn missing(&self, path: &str) -> SourceError {
-        SourceError::PathMissing { path: path.to_owned(), commit: self.inner.commit.to_string() }
+        SourceError::PathMissing { path: path.to_owned(), commit: self.revision().to_owned() }
     }
 
     fn damage(&self, error: impl std::fmt::Display) -> SourceError {

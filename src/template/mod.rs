@@ -17,7 +17,7 @@ mod error;
 mod execute;
 mod format;
 mod functions;
-mod semver;
+pub mod semver;
 mod syntax;
 mod text;
 mod value;
@@ -28,7 +28,8 @@ mod tests;
 
 pub use dates::parse_duration;
 pub use error::{Fault, TemplateError};
-pub use functions::{FunctionSet, Type};
+pub use format::printed;
+pub use functions::{FunctionSet, Type, normalize, slug};
 pub use text::{MAX_TEXT, Text};
 pub use value::{Certificate, Element, List, Map, Value};
 #[cfg(test)]

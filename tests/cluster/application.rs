@@ -28,6 +28,11 @@ pub struct Bench {
 
 impl Bench {
     pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// As [`start`](Self::start), with more arguments of the controller.
+    pub async fn start_with(extra_args: &[&str]) -> Self {
         let cluster = Cluster::shared().await;
         let control = cluster.namespace("control").await;
         let destination = cluster.namespace("apps").await;
@@ -41,7 +46,8 @@ impl Bench {
         let secrets: Api<Secret> = Api::namespaced(client.clone(), &control);
         secrets.create(&PostParams::default(), &serde_json::from_value(key).unwrap()).await.unwrap();
         let sealing = format!("--sealing-namespace={}", destination.name());
-        let controller = ControllerProcess::start(&cluster, &control, &[&sealing]).await;
+        let args: Vec<&str> = std::iter::once(sealing.as_str()).chain(extra_args.iter().copied()).collect();
+        let controller = ControllerProcess::start(&cluster, &control, &args).await;
         controller.wait_ready().await;
         Self { cluster, control, destination, client, git: GitServer::start(), controller }
     }

@@ -1,17 +1,23 @@
 //! The life of sealing keys in a real cluster: made once, renewed, taken over, backed up.
 
 use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
 use kube::api::{Api, ListParams, PostParams};
 use kubectl_gitops::controller::sealedsecret::{self, SealingContext, SealingOptions};
+use kubectl_gitops::keys::claim::claim;
 use kubectl_gitops::keys::{KeyPolicy, backup, stored_backup};
-use serde_json::Value;
+use kubectl_gitops::sealing::Certificate;
+use serde_json::{Value, json};
 
 use crate::sealing::{MARKER, SOON, key_secret, kubeseal_secret, secret};
+use crate::sealing_cli::{IDENTITY, gitops, recipient};
 use crate::support::install::{SERVICE_ACCOUNT, install};
 use crate::support::original::OriginalController;
 use crate::support::service::{expose, own_socket};
@@ -52,7 +58,7 @@ impl World {
     /// Options that touch nothing of the tests beside this one, with keys that are made quickly.
     fn options(&self, identity: &str) -> SealingOptions {
         SealingOptions {
-            namespace: Some(self.namespace.name().to_owned()),
+            namespaces: vec![self.namespace.name().to_owned()],
             other_key_namespaces: Vec::new(),
             identity: identity.to_owned(),
             key_policy: KeyPolicy { bits: 2048, ..KeyPolicy::default() },
@@ -61,9 +67,30 @@ impl World {
     }
 
     fn controller(&self, options: SealingOptions) -> Controller {
-        let cx = Arc::new(SealingContext::new(self.account.clone(), self.namespace.name().to_owned()).with_options(options));
+        self.controller_of(self.account.clone(), options)
+    }
+
+    /// One with the rights of another account.
+    fn controller_of(&self, account: kube::Client, options: SealingOptions) -> Controller {
+        let cx = Arc::new(SealingContext::new(account, self.namespace.name().to_owned()).with_options(options));
         let running = Arc::clone(&cx);
         Controller { cx, task: tokio::spawn(async move { panic!("{}", sealedsecret::run(running).await.unwrap_err()) }) }
+    }
+
+    /// Binds the account `default` of the control namespace to a role, which is made if rules are given.
+    async fn grant(&self, namespace: &str, role: Value, rules: Option<Value>) {
+        let name = role["name"].as_str().unwrap();
+        if let Some(rules) = rules {
+            let roles: Api<Role> = Api::namespaced(self.admin.clone(), namespace);
+            let role = json!({"metadata": {"name": name}, "rules": rules});
+            roles.create(&PostParams::default(), &serde_json::from_value(role).unwrap()).await.unwrap();
+        }
+        let mut role_ref = role.clone();
+        role_ref["apiGroup"] = "rbac.authorization.k8s.io".into();
+        let subject = json!({"kind": "ServiceAccount", "name": "default", "namespace": self.namespace.name()});
+        let binding = json!({"metadata": {"name": format!("default-{name}")}, "roleRef": role_ref, "subjects": [subject]});
+        let bindings: Api<RoleBinding> = Api::namespaced(self.admin.clone(), namespace);
+        bindings.create(&PostParams::default(), &serde_json::from_value(binding).unwrap()).await.unwrap();
     }
 
     async fn add_key(&self, namespace: &str, key: Value) {
@@ -89,7 +116,11 @@ impl World {
     }
 
     async fn opened(&self, name: &str) {
-        let secrets: Api<Secret> = Api::namespaced(self.admin.clone(), &self.namespace);
+        self.opened_in(&self.namespace, name).await;
+    }
+
+    async fn opened_in(&self, namespace: &str, name: &str) {
+        let secrets: Api<Secret> = Api::namespaced(self.admin.clone(), namespace);
         eventually(&format!("Secret {name}"), SOON, || async {
             let secret = secrets.get(name).await.map_err(|error| error.to_string())?;
             let value = secret.data.as_ref().and_then(|data| data.get("password")).map(|value| value.0.clone());
@@ -189,11 +220,131 @@ async fn a_backup_for_the_configured_recipients_is_kept_in_the_cluster() {
         let file = stored_backup::read(&world.admin, &world.namespace).await.map_err(|error| error.to_string())?;
         let file = file.ok_or("there is no backup")?;
         let text = age::secrecy::ExposeSecret::expose_secret(&identity.to_string()).to_owned();
-        let list = backup::decrypt(&file, backup::Unlock::Identities(text.into())).map_err(|error| error.to_string())?;
+        let list = backup::decrypt(&file.file, backup::Unlock::Identities(text.into())).map_err(|error| error.to_string())?;
         let keys = backup::from_list(&list).map_err(|error| error.to_string())?;
         if keys.len() == 2 { Ok(()) } else { Err(format!("{} keys", keys.len())) }
     })
     .await;
+}
+
+/// Somebody who may fetch the stored backup, and not one key.
+async fn keeper_of_backups(world: &World) -> PathBuf {
+    let rule = json!({"apiGroups": [""], "resources": ["secrets"], "resourceNames": [stored_backup::NAME], "verbs": ["get"]});
+    world.grant(&world.namespace, json!({"kind": "Role", "name": "keeper"}), Some(json!([rule]))).await;
+    world.cluster.kubeconfig_for_service_account(&world.namespace, "default").await
+}
+
+#[tokio::test]
+async fn the_backup_in_the_cluster_is_fetched_without_the_right_to_read_keys() {
+    let world = World::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let to = folder.path().join("keys.age");
+    let to = to.to_str().unwrap();
+    let fetch = ["keys", "backup", "--from-cluster", "--to", to];
+    let admin = world.cluster.kubeconfig_path();
+    let none = gitops(&admin, &world.namespace, &fetch, "");
+    assert!(none.exit == Some(2) && none.stderr.contains("no backup is kept in"), "{}", none.stderr);
+
+    world.add_key(&world.namespace, key_secret(&world.namespace, "new")).await;
+    let mut options = world.options("a");
+    options.key_policy.renew_after = None;
+    options.backup_recipients = vec![recipient()];
+    let _controller = world.controller(options);
+    let keeper = keeper_of_backups(&world).await;
+    let fetched = eventually("the backup to be fetched", SOON, || async {
+        let answer = gitops(&keeper, &world.namespace, &fetch, "");
+        if answer.exit == Some(0) { Ok(answer) } else { Err(answer.stderr) }
+    })
+    .await;
+    assert!(fetched.stderr.contains(&format!("opens for {}", recipient())), "{}", fetched.stderr);
+    assert!(fetched.stderr.contains("fetched the backup of 20") && fetched.stderr.contains("with 1 key"), "{}", fetched.stderr);
+    // Without the right to note it, the file is good all the same.
+    assert!(fetched.stderr.contains("warning: cannot note the backup"), "{}", fetched.stderr);
+    let identity = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(IDENTITY)).unwrap();
+    let file = std::fs::read(to).unwrap();
+    let list = backup::decrypt(&file, backup::Unlock::Identities(identity.into())).unwrap();
+    assert_eq!(backup::from_list(&list).unwrap()[0].name(), "restored-new");
+    let again = gitops(&admin, &world.namespace, &fetch, "");
+    assert!(again.exit == Some(2) && again.stderr.contains("exists already"), "{}", again.stderr);
+
+    let listed = || {
+        let listed = gitops(&admin, &world.namespace, &["keys", "list", "-o", "json"], "").done();
+        serde_json::from_str::<Value>(&listed.stdout).unwrap()["keys"][0]["backup"]["file"].clone()
+    };
+    assert_eq!(listed(), Value::Null, "what only the cluster has is no backup of it");
+    let noted = gitops(&admin, &world.namespace, &[&fetch[..], &["--overwrite"]].concat(), "").done();
+    assert!(noted.stderr.contains("noted on the key Secrets"), "{}", noted.stderr);
+    assert_eq!(listed(), backup::fingerprint(&file));
+    // A key that came later is missed.
+    world.add_key(&world.namespace, key_secret(&world.namespace, "old")).await;
+    let late = gitops(&admin, &world.namespace, &[&fetch[..], &["--overwrite"]].concat(), "").done();
+    let warning = format!("warning: key {}/restored-old is not in it", world.namespace.name());
+    assert!(late.stderr.contains(&warning) && !late.stderr.contains("restored-new is not"), "{}", late.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rotated_key_is_like_the_controllers_and_never_made_beside_it() {
+    let world = World::start().await;
+    world.add_key(&world.namespace, key_secret(&world.namespace, "new")).await;
+    let mut options = world.options("a");
+    options.key_policy.renew_after = None;
+    options.key_policy.prefix = "team-keys".into();
+    options.key_policy.lifetime = Duration::from_secs(48 * 3600);
+    options.key_policy.labels = [("team".to_owned(), "a".to_owned())].into();
+    let controller = world.controller(options);
+    controller.ready().await;
+    let admin = world.cluster.kubeconfig_path();
+
+    let other = claim(&world.admin, &world.namespace, "other", Timestamp::now(), false).await.unwrap().unwrap();
+    let held = gitops(&admin, &world.namespace, &["keys", "rotate", "--timeout", "1s"], "");
+    assert!(held.exit == Some(2) && held.stderr.contains("another maker of sealing keys is at work"), "{}", held.stderr);
+    assert_eq!(world.keys(&world.namespace).await.len(), 1);
+    other.release().await;
+
+    let rotated = gitops(&admin, &world.namespace, &["keys", "rotate"], "").done();
+    assert!(rotated.stderr.contains("making a key of 2048 bits"), "{}", rotated.stderr);
+    let keys = world.keys(&world.namespace).await;
+    let made = keys.iter().find(|key| key.metadata.name.as_deref().unwrap().starts_with("team-keys")).unwrap();
+    assert_eq!(made.metadata.labels.as_ref().unwrap()["team"], "a");
+    let pem = String::from_utf8(made.data.as_ref().unwrap()["tls.crt"].0.clone()).unwrap();
+    let certificate = Certificate::from_pem(&pem).unwrap();
+    assert_eq!(certificate.not_after.duration_since(certificate.not_before), SignedDuration::from_hours(48));
+    let free = claim(&world.admin, &world.namespace, "other", Timestamp::now(), false).await.unwrap();
+    assert!(free.is_some(), "the right to make keys is given back");
+}
+
+#[tokio::test]
+async fn additional_namespaces_need_rights_in_these_only_and_may_come_later() {
+    let world = World::start().await;
+    let (early, late, other) =
+        (world.cluster.namespace("early").await, world.cluster.namespace("late").await, world.cluster.namespace("other").await);
+    world.add_key(&world.namespace, key_secret(&world.namespace, "new")).await;
+    let sealing = json!({"kind": "ClusterRole", "name": "gitops-controller-sealing"});
+    world.grant(&world.namespace, json!({"kind": "Role", "name": "gitops-controller"}), None).await;
+    for namespace in [&world.namespace, &early] {
+        world.grant(namespace, sealing.clone(), None).await;
+    }
+    let mut options = world.options("a");
+    options.key_policy.renew_after = None;
+    options.namespaces = [&world.namespace, &early, &late].map(|namespace| namespace.name().to_owned()).to_vec();
+    let narrow = world.cluster.client(&world.cluster.kubeconfig_for_service_account(&world.namespace, "default").await).await;
+    let controller = world.controller_of(narrow, options);
+    let certificate = controller.ready().await;
+    for namespace in [&world.namespace, &early, &late, &other] {
+        world.apply_in(namespace, &kubeseal_secret(&certificate, &secret(namespace, "db", MARKER), &[])).await;
+    }
+    world.opened("db").await;
+    world.opened_in(&early, "db").await;
+    // Healing looks there too.
+    let secrets: Api<Secret> = Api::namespaced(world.admin.clone(), &early);
+    secrets.delete("db", &Default::default()).await.unwrap();
+    world.opened_in(&early, "db").await;
+    for namespace in [&late, &other] {
+        let secrets: Api<Secret> = Api::namespaced(world.admin.clone(), namespace);
+        assert!(secrets.get_opt("db").await.unwrap().is_none());
+    }
+    world.grant(&late, sealing, None).await;
+    world.opened_in(&late, "db").await;
 }
 
 /// kubeseal with no flag but the namespace that stands for kube-system here.

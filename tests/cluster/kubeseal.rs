@@ -66,9 +66,13 @@ impl Bench {
     }
 
     fn run(&self, program: PathBuf, args: &[&str], stdin: &str) -> Output {
+        let controller = ["--controller-namespace", self.namespace.name(), "--controller-name", SERVICE];
+        self.run_alone(program, &[args, &controller].concat(), stdin)
+    }
+
+    fn run_alone(&self, program: PathBuf, args: &[&str], stdin: &str) -> Output {
         let mut command = Command::new(program);
-        command.args(args).args(["--controller-namespace", self.namespace.name(), "--controller-name", SERVICE]);
-        command.env_clear().env("KUBECONFIG", self.cluster.kubeconfig_path()).env("HOME", "/nonexistent");
+        command.args(args).env_clear().env("KUBECONFIG", self.cluster.kubeconfig_path()).env("HOME", "/nonexistent");
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         // The program may refuse before it reads.
         let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
@@ -262,4 +266,76 @@ async fn the_drop_in_validates_and_reencrypts_with_our_controller() {
 #[tokio::test]
 async fn the_drop_in_validates_and_reencrypts_with_the_original_controller() {
     asks_the_controller(Client::DropIn, &Bench::original("old").await, false).await;
+}
+
+/// A repository beside a cluster: sealing again, verifying, explaining and resealing with nothing but the controller's help.
+#[tokio::test]
+async fn a_repository_is_sealed_verified_explained_and_resealed_by_the_controller() {
+    let bench = Bench::ours("old").await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (file, moved) = (path("db.yaml"), path("moved.yaml"));
+    let text =
+        |output: &Output| format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let gitops = |args: &[&str], stdin: &str| {
+        let output = bench.run(Client::Gitops.program(), args, stdin);
+        assert!(!text(&output).contains(MARKER), "plaintext was printed");
+        output
+    };
+    let explain = |name: &str| {
+        let object = format!("{}/{name}", bench.namespace.name());
+        let output = bench.run_alone(Client::Gitops.program(), &["explain", &object], "");
+        (output.status.code(), text(&output))
+    };
+    let plain = |note: &str| {
+        let mut secret = secret(&bench.namespace, "db");
+        secret["stringData"] = json!({"note": note});
+        secret.to_string()
+    };
+
+    assert_eq!(gitops(&["seal", "-w", &file], &plain("1")).status.code(), Some(0));
+    let first = format!("# mine\n{}", std::fs::read_to_string(&file).unwrap());
+    std::fs::write(&file, &first).unwrap();
+    assert_eq!(gitops(&["verify", &file, "--online"], "").status.code(), Some(0));
+    std::fs::write(&moved, first.replacen("name: db", "name: moved", 1)).unwrap();
+    let refused = gitops(&["verify", &moved, "--online"], "");
+    assert_eq!(refused.status.code(), Some(1), "{}", text(&refused));
+    assert!(text(&refused).contains("undecryptable"), "{}", text(&refused));
+
+    let (code, said) = explain("db");
+    assert!(code == Some(2) && said.contains("there is no SealedSecret"), "{said}");
+    let apply = async |file: &str| bench.apply(&yaml::parse_one(&std::fs::read_to_string(file).unwrap()).unwrap()).await;
+    apply(&file).await;
+    apply(&moved).await;
+    let explained = async |name: &'static str, expected: i32, words: &'static str| {
+        eventually("the controller to have looked at it", SOON, || async {
+            let (code, said) = explain(name);
+            if code == Some(expected) && said.contains(words) { Ok(()) } else { Err(said) }
+        })
+        .await;
+    };
+    explained("db", 0, "the controller opened it").await;
+    explained("moved", 1, "no key could decrypt").await;
+
+    // The live Secret shows which values are the same.
+    assert_eq!(gitops(&["seal", "-w", &file, "--check"], &plain("1")).status.code(), Some(0));
+    let sealed = gitops(&["seal", "-w", &file], &plain("2"));
+    assert!(text(&sealed).contains("1 keys changed, 4 kept"), "{}", text(&sealed));
+    let second = std::fs::read_to_string(&file).unwrap();
+    assert_eq!(first.lines().zip(second.lines()).filter(|(old, new)| old != new).count(), 1, "the line of `note`");
+
+    create_key(&bench.client, &bench.namespace, "new").await;
+    eventually("resealing to change the items", SOON, || async {
+        let resealed = gitops(&["reseal", &file], "");
+        let words = text(&resealed);
+        if words.contains("resealed 1") { Ok(()) } else { Err(words) }
+    })
+    .await;
+    let third = std::fs::read_to_string(&file).unwrap();
+    assert!(third.starts_with("# mine\n"), "{third}");
+    assert_eq!(second.lines().zip(third.lines()).filter(|(old, new)| old != new).count(), 5, "the five items");
+    apply(&file).await;
+    let mut expected = values();
+    expected.insert("note".to_owned(), b"2".to_vec());
+    bench.opened("db", &expected).await;
 }

@@ -62,12 +62,12 @@ impl Bench {
         self.wait_ready().await;
     }
 
-    /// As [`Self::restart`], with a choice of SealedSecrets.
-    pub async fn restart_selecting(&mut self, labels: &str) {
+    /// As [`Self::restart`], with other options.
+    pub async fn restart_with(&mut self, change: impl FnOnce(&mut SealingOptions)) {
         self.stop();
-        let mut options = SealingOptions { namespace: Some(self.namespace.name().to_owned()), ..SealingOptions::default() };
+        let mut options = SealingOptions { namespaces: vec![self.namespace.name().to_owned()], ..SealingOptions::default() };
         options.other_key_namespaces.clear();
-        options.label_selector = Some(labels.to_owned());
+        change(&mut options);
         let cx = SealingContext::new(self.account.clone(), self.namespace.name().to_owned()).with_options(options);
         (self.cx, self.controller) = running(cx);
         self.wait_ready().await;
@@ -239,7 +239,7 @@ async fn the_first_key_is_made_published_and_opens_what_kubeseal_seals() {
         );
         bench.condition(scope, "True", "").await;
     }
-    assert!(bench.events().await.contains(&("Unsealed".to_owned(), "SealedSecret unsealed successfully".to_owned())));
+    bench.wait_for_event("Unsealed", "SealedSecret unsealed successfully").await;
 }
 
 #[tokio::test]
@@ -538,6 +538,7 @@ async fn an_edited_template_changes_the_secret_and_a_failing_one_leaves_it() {
     bench.apply(&sealed).await;
     let condition = bench.condition("db", "False", "error calling fail").await;
     assert!(!condition.to_string().contains(MARKER), "{condition}");
+    bench.wait_for_event("ErrUnsealFailed", "Failed to unseal: template: url").await;
     assert!(!format!("{:?}", bench.events().await).contains(MARKER));
     assert_eq!(bench.secrets().get("db").await.unwrap().data, first.data, "all or nothing");
     sealed["spec"]["template"]["data"]["url"] = "second".into();
@@ -632,6 +633,9 @@ async fn plaintext_reaches_the_secret_and_nothing_else() {
     bench.apply(&kubeseal_secret(&bench.certificate(), &secret(&bench.namespace, "whole", MARKER), &[])).await;
     bench.condition("whole", "True", "").await;
     assert!(bench.secrets().get_opt("broken").await.unwrap().is_none(), "all items or none");
+    for (reason, note) in [("ErrUnsealFailed", "Failed to unseal: "), ("Unsealed", "SealedSecret unsealed successfully")] {
+        bench.wait_for_event(reason, note).await;
+    }
     let sealed = bench.sealed_secrets().list(&ListParams::default()).await.unwrap();
     let maps: Api<ConfigMap> = Api::namespaced(bench.client.clone(), &bench.namespace);
     let maps = maps.list(&ListParams::default()).await.unwrap();

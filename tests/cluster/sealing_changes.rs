@@ -5,13 +5,14 @@ use serde_json::{Value, json};
 
 use crate::sealing::{Bench, MARKER, SOON, key_secret, kubeseal_secret, secret};
 use crate::support::eventually;
+use crate::support::install::SERVICE_ACCOUNT;
 
 impl Bench {
     fn sealed(&self, name: &str, value: &str) -> Value {
         kubeseal_secret(&self.certificate(), &secret(&self.namespace, name, value), &[])
     }
 
-    async fn wait_for_event(&self, reason: &str, beginning: &str) {
+    pub async fn wait_for_event(&self, reason: &str, beginning: &str) {
         eventually(&format!("event {reason}: {beginning}"), SOON, || async {
             let events = self.events().await;
             let is_it = |event: &&(String, String)| event.0 == reason && event.1.starts_with(beginning);
@@ -93,7 +94,7 @@ async fn a_key_that_is_relabelled_or_deleted_opens_no_more_without_a_restart() {
 #[tokio::test]
 async fn a_label_selector_chooses_what_is_opened_and_does_not_stop_healing() {
     let mut bench = Bench::start().await;
-    bench.restart_selecting("team=a").await;
+    bench.restart_with(|options| options.label_selector = Some("team=a".to_owned())).await;
     bench.apply(&bench.sealed("other", MARKER)).await;
     let mut ours = bench.sealed("ours", MARKER);
     ours["metadata"]["labels"] = json!({"team": "a"});
@@ -125,7 +126,38 @@ async fn an_object_that_cannot_be_opened_does_not_stall_the_others() {
     let mut strange = bench.sealed("strange", MARKER);
     strange["spec"]["encryptedData"] = json!({"empty": "", "short": "AgA="});
     bench.apply(&strange).await;
+    bench.condition("strange", "False", "no key could decrypt secret (empty, short)").await;
+    // Only now: otherwise it might have been opened first.
     bench.apply(&bench.sealed("good", MARKER)).await;
     bench.value("good", "password", MARKER).await;
-    bench.condition("strange", "False", "no key could decrypt secret (empty, short)").await;
+}
+
+#[tokio::test]
+async fn opening_a_stock_takes_a_secret_a_status_and_an_event_each_and_reads_none() {
+    let mut bench = Bench::start().await;
+    bench.stop();
+    let stock: Vec<String> = (0..12).map(|number| format!("old-{number}")).collect();
+    for name in &stock {
+        bench.apply(&bench.sealed(name, MARKER)).await;
+    }
+    let mark = bench.cluster.audit().mark().await;
+    bench.restart().await;
+    eventually("an Event about each", SOON, || async {
+        let count = bench.events().await.into_iter().filter(|(reason, _)| reason == "Unsealed").count();
+        if count == stock.len() { Ok(()) } else { Err(format!("{count} of {}", stock.len())) }
+    })
+    .await;
+    let user = format!("system:serviceaccount:{}:{SERVICE_ACCOUNT}", bench.namespace.name());
+    let requests = bench.cluster.audit().of_user_since(&user, mark).await;
+    let count = |verb: &str, resource: &str, subresource: &str| {
+        let of_kind =
+            requests.iter().filter(|one| one.verb == verb && one.resource == resource && one.subresource == subresource);
+        // A request that is refused or repeated would count twice.
+        of_kind.filter(|one| one.stage == "ResponseComplete").count()
+    };
+    let writes = (count("create", "secrets", ""), count("patch", "sealedsecrets", "status"), count("create", "events", ""));
+    // One more Event: the key is in no backup.
+    assert_eq!(writes, (12, 12, 13), "{requests:?}");
+    let read: Vec<_> = requests.iter().filter(|one| one.verb == "get" && stock.contains(&one.name)).collect();
+    assert!(read.is_empty(), "{read:?}");
 }

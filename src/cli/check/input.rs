@@ -28,7 +28,7 @@ fn name(file: &Path) -> String {
 }
 
 /// All objects of a file, lists taken apart.
-pub(super) fn objects(file: &Path) -> Result<Vec<Object>, Failure> {
+pub(in crate::cli) fn objects(file: &Path) -> Result<Vec<Object>, Failure> {
     let documents = yaml::parse_stream(&text(file)?)
         .map_err(|error| Failure::new(format!("cannot read {}", name(file))).with_cause(&error))?;
     let mut found = Vec::new();
@@ -50,7 +50,7 @@ pub(super) fn objects(file: &Path) -> Result<Vec<Object>, Failure> {
 }
 
 /// The one object of a file.
-pub(super) fn object(file: &Path) -> Result<Object, Failure> {
+pub(in crate::cli) fn object(file: &Path) -> Result<Object, Failure> {
     let mut found = objects(file)?;
     match found.pop() {
         Some(object) if found.is_empty() => Ok(object),
@@ -59,7 +59,7 @@ pub(super) fn object(file: &Path) -> Result<Object, Failure> {
 }
 
 /// The customisations of an `argocd-cm`, or none without a file. What cannot be used is told on standard error.
-pub(super) fn customisations(file: Option<&Path>) -> Result<Customisations, Failure> {
+pub(in crate::cli) fn customisations(file: Option<&Path>) -> Result<Customisations, Failure> {
     let Some(file) = file else { return Ok(Customisations::default()) };
     let config = object(file)?;
     // The bare data is fine as well, as in a values file.

@@ -2,7 +2,7 @@
 
 mod diff;
 mod health;
-mod input;
+pub(super) mod input;
 
 use clap::Subcommand;
 

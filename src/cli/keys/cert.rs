@@ -23,7 +23,12 @@ pub struct CertArgs {
 /// # Errors
 /// When the cluster has no sealing controller, or cannot be asked.
 pub async fn run(args: CertArgs, cx: &Context) -> CommandResult {
-    let certificate = Certificate::from_pem(&certificate::from_cluster(&args.controller_name, cx).await?)?;
+    print(&args.controller_name, cx).await
+}
+
+/// Prints the certificate of the controller behind this Service, or of the cluster.
+pub async fn print(service: &str, cx: &Context) -> CommandResult {
+    let certificate = Certificate::from_pem(&certificate::from_cluster(service, cx).await?)?;
     stream::out(&certificate.pem);
     let until = certificate.not_after.strftime("%Y-%m-%d");
     stream::say(&format!("key {}, valid until {until}", certificate.fingerprint));

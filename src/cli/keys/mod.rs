@@ -3,7 +3,7 @@
 //! Where keys live is asked of [`crate::keys::inventory`]; what opens a backup, of `opening`; which key is meant, of `choose`.
 
 mod backup;
-mod cert;
+pub(super) mod cert;
 pub(super) mod certificate;
 mod choose;
 mod combine_shares;
@@ -11,7 +11,8 @@ mod files;
 mod hops;
 mod list;
 pub(super) mod lock;
-mod opening;
+mod new_key;
+pub(super) mod opening;
 mod place;
 mod restore;
 mod retire;

@@ -50,7 +50,11 @@ impl OpeningArgs {
         Ok(Opened { secrets: backup::from_list(&text)?, fingerprint, encrypted: true })
     }
 
-    fn unlock(&self) -> Result<Unlock, Failure> {
+    /// What was given: shares, an identity file, or a passphrase that is asked for now.
+    ///
+    /// # Errors
+    /// When a file cannot be read, the shares are too few, or there is no terminal to ask.
+    pub fn unlock(&self) -> Result<Unlock, Failure> {
         if self.shares.is_empty() {
             return unlock(self.identity.as_deref(), &self.passphrase);
         }

@@ -24,7 +24,8 @@ pub struct PlaceArgs {
 }
 
 impl PlaceArgs {
-    fn namespaces(&self, cx: &Context) -> Vec<String> {
+    /// Their names.
+    pub fn namespaces(&self, cx: &Context) -> Vec<String> {
         if self.namespaces.is_empty() {
             return inventory::key_namespaces(&cx.flags.controller_namespace);
         }

@@ -9,12 +9,13 @@ use kube::Client;
 use serde::Serialize;
 use tokio::time::Instant;
 
+use super::new_key::Making;
 use super::place::{PlaceArgs, full_name, keyring, short};
 use super::sealed;
 use crate::cli::output::{Output, Problem, Report, print_document};
 use crate::cli::{CommandResult, Context, Exit, Failure, duration};
 use crate::keys::inventory::{self, Inventory};
-use crate::keys::{KeyPolicy, KeySecret, generate, store};
+use crate::keys::{KeyOrder, KeyPolicy, KeySecret, Published, store};
 use crate::sealing::{Certificate, KeyId, Keyring, SealingKey};
 use crate::ui::symbols::Symbols;
 use crate::ui::table::Table;
@@ -25,8 +26,9 @@ const POLL: Duration = Duration::from_millis(500);
 
 /// Make a new sealing key and wait until Secrets are sealed for it.
 ///
-/// The key is made here and stored with your own rights; the controller notices it and publishes its certificate. Old keys stay and
-/// keep opening what was sealed for them. With --compromised it lists the SealedSecrets whose values somebody with the old keys
+/// The key is made here and stored with your own rights, of the size, validity, name and labels that the controller publishes beside
+/// its certificate, and never while the controller makes one itself; the controller notices it and publishes its certificate. Old
+/// keys stay and keep opening what was sealed for them. With --compromised it lists the SealedSecrets whose values somebody with the old keys
 /// knows: a new key does not change that.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  kubectl gitops keys rotate")]
@@ -81,21 +83,40 @@ pub async fn run(args: RotateArgs, cx: &Context) -> CommandResult {
     let client = cx.client().await?;
     let inventory = args.place.inventory(cx).await?;
     let old = keyring(inventory.counting());
-    let now = age::now();
-    refuse_behind(old.active().map(AsRef::as_ref), now)?;
+    let follows = old.active().map(|key| key.id().clone());
     let namespace = home(&inventory, &old, cx);
     // Everything that could fail for want of a right fails before there is a new key.
-    published(&client, cx).await?;
+    let policy = policy(published(&client, cx).await?);
+    let now = age::now();
+    if policy.order == KeyOrder::CertNotBefore {
+        refuse_behind(old.active().map(AsRef::as_ref), now)?;
+    }
     let affected = if args.compromised { Some(affected(&inventory, old, cx).await?) } else { None };
     let mut rotation = Rotation { dry_run: args.dry_run, key: None, published: false, affected };
+    let making = Making { client: &client, place: &args.place, namespace: &namespace, policy: &policy, follows };
     if args.dry_run {
         let allowed = inventory::check_add(&client, &namespace).await;
         allowed.map_err(|error| cx.explain(&error, &format!("store a sealing key in {namespace:?}")))?;
+        making.check_claim(cx).await?;
         return finish(&args, rotation, &namespace, cx);
     }
-    let certificate = store_new(&client, &namespace, now, &mut rotation, cx).await?;
-    rotation.published = wait(&client, &certificate, args.timeout, cx).await?;
+    let (stored, key) = making.make(now, args.timeout, cx).await?;
+    cx.when_interrupted(Some(format!(
+        "the new key is stored as Secret {}; the controller uses it when it sees it",
+        full_name(&stored)
+    )));
+    let fingerprint = key.certificate.fingerprint.clone();
+    rotation.key = Some(NewKey { name: stored.name().to_owned(), namespace: namespace.clone(), fingerprint });
+    rotation.published = wait(&client, &key.certificate, args.timeout, cx).await?;
     finish(&args, rotation, &namespace, cx)
+}
+
+/// What the controller publishes about the keys that it makes; the defaults where none has published anything yet.
+fn policy(published: Published) -> KeyPolicy {
+    published.policy.unwrap_or_else(|| {
+        stream::say("note: the controller does not say how it makes keys: a new one gets the defaults");
+        KeyPolicy::default()
+    })
 }
 
 /// The newest certificate is the active one, so a new one must begin later than all others.
@@ -118,8 +139,8 @@ fn home(inventory: &Inventory, old: &Keyring, cx: &Context) -> String {
     namespace.unwrap_or_else(|| cx.flags.controller_namespace.clone())
 }
 
-async fn published(client: &Client, cx: &Context) -> Result<Option<String>, Failure> {
-    let published = store::published_certificate(client, &cx.flags.controller_namespace).await;
+async fn published(client: &Client, cx: &Context) -> Result<Published, Failure> {
+    let published = store::published(client, &cx.flags.controller_namespace).await;
     published.map_err(|error| cx.explain(&error, "read the published sealing certificate"))
 }
 
@@ -139,35 +160,11 @@ async fn affected(inventory: &Inventory, old: Keyring, cx: &Context) -> Result<V
     Ok(affected)
 }
 
-async fn store_new(
-    client: &Client,
-    namespace: &str,
-    now: Timestamp,
-    rotation: &mut Rotation,
-    cx: &Context,
-) -> Result<Certificate, Failure> {
-    stream::say("making a key of 4096 bits; that takes a moment");
-    // The controller's own settings are not known here; a key of another size would work as well.
-    let policy = KeyPolicy::default();
-    let making = policy.clone();
-    let task = tokio::task::spawn_blocking(move || generate(&making, now));
-    let key = task.await.map_err(|error| Failure::new("making the key was interrupted").with_cause(&error))??;
-    let stored = store::create_key(client, namespace, &key, &policy).await;
-    let stored = stored.map_err(|error| cx.explain(&error, &format!("store the new sealing key in {namespace:?}")))?;
-    let fingerprint = key.certificate.fingerprint.clone();
-    cx.when_interrupted(Some(format!(
-        "the new key is stored as Secret {}; the controller uses it when it sees it",
-        full_name(&stored)
-    )));
-    rotation.key = Some(NewKey { name: stored.name().to_owned(), namespace: namespace.to_owned(), fingerprint });
-    Ok(key.certificate)
-}
-
 /// Whether the controller published the certificate in time.
 async fn wait(client: &Client, certificate: &Certificate, limit: Duration, cx: &Context) -> Result<bool, Failure> {
     let until = Instant::now() + limit;
     loop {
-        let seen = published(client, cx).await?.and_then(|pem| Certificate::from_pem(&pem).ok());
+        let seen = published(client, cx).await?.certificate.and_then(|pem| Certificate::from_pem(&pem).ok());
         if seen.is_some_and(|seen| seen.fingerprint == certificate.fingerprint) {
             return Ok(true);
         }

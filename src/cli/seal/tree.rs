@@ -1,95 +1,62 @@
-//! `-R`: every plain Secret below folders, each file to a `.sealed` one beside it.
+//! `-R`: every plain Secret below folders, each file to a `.sealed` one beside it or at the same place below another folder.
 
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use super::SealArgs;
+use super::input::{Others, Source};
+use super::job::Job;
+use crate::cli::Failure;
+use crate::cli::secrets::files;
 
-use super::{SealArgs, input, kustomization, output, place};
-use crate::cli::keys::certificate;
-use crate::cli::secrets::files::{self, Mode};
-use crate::cli::secrets::sealed;
-use crate::cli::{CommandResult, Context, Exit, Failure};
-use crate::ui::{age, stream};
-
-/// A file that was sealed, not yet written.
-struct Done {
-    source: PathBuf,
-    target: PathBuf,
-    text: String,
-    secrets: usize,
-    /// Whether the source holds other things than Secrets.
-    mixed: bool,
-}
-
-/// Seals all of them, and writes only when nothing failed. The sources stay; it says which to delete.
-pub async fn run(args: &SealArgs, cx: &Context) -> CommandResult {
-    let paths: Vec<PathBuf> = args.files.iter().chain(&args.filenames).cloned().collect();
-    let sources = files::manifests(&paths)?;
-    let certificate = certificate::obtain(args.cert.as_deref(), &args.controller_name, cx).await?;
-    certificate::refuse_expired(&certificate, age::now())?;
-    let mut done = Vec::new();
-    for source in sources {
-        done.extend(seal_file(&source, args, &certificate, cx)?);
-    }
-    if done.is_empty() {
-        return Err(Failure::new("there is no Secret with values in the given paths"));
-    }
-    let present = done.iter().filter(|one| !one.target.exists()).count();
-    if args.check {
-        done.iter().for_each(|one| stream::out(&format!("{} would be sealed\n", one.source.display())));
-        return Ok(if present > 0 { Exit::No } else { Exit::Done });
-    }
-    for one in &done {
-        files::replace(&one.target, one.text.as_bytes(), Mode::Public)?;
-        stream::say(&format!("wrote {}  {} Secrets", one.target.display(), one.secrets));
-    }
-    done.iter().for_each(|one| {
-        let what = if one.mixed { "take the Secrets out of" } else { "delete" };
-        stream::say(&format!("now {what} {}; its values are in the clear", one.source.display()));
-    });
-    Ok(Exit::Done)
-}
-
-fn seal_file(
-    source: &Path,
-    args: &SealArgs,
-    certificate: &crate::sealing::Certificate,
-    cx: &Context,
-) -> Result<Option<Done>, Failure> {
-    let name = files::describe(source);
-    let text = files::read_text(source)?;
-    if !text.contains("Secret") {
-        return Ok(None);
-    }
-    let documents = sealed::documents(&name, &text)?;
-    let is_secret = |value: &Value| value.get("kind").and_then(Value::as_str) == Some("Secret");
-    let (secrets, others): (Vec<_>, Vec<_>) = documents.into_iter().partition(|document| is_secret(&document.value));
-    if secrets.is_empty() {
-        return Ok(None);
-    }
-    let target = target(source, args.out_dir.as_deref());
-    let mut objects = Vec::new();
-    for document in secrets {
-        let mut found = Vec::new();
-        input::take(&format!("{name}:{}", document.line), document.value, &mut found)?;
-        for secret in &found {
-            let place = place::decide(secret, args, cx)?;
-            kustomization::check(Some(&target), &place.sealed_for.target)?;
-            objects.push(super::seal(secret, &place, certificate, args.allow_empty_data)?);
-            stream::say(&place.describe(certificate));
+/// One job for each file with Secrets.
+pub fn jobs(args: &SealArgs) -> Result<Vec<Job>, Failure> {
+    let given: Vec<PathBuf> = args.files.iter().chain(&args.filenames).cloned().collect();
+    let mut jobs: Vec<Job> = Vec::new();
+    for path in &given {
+        for file in files::manifests([path])? {
+            let text = files::read_text(&file)?;
+            if !text.contains("Secret") || jobs.iter().flat_map(|job| &job.sources).any(|source| source.file == file) {
+                continue;
+            }
+            let source = Source::parse(&file, text, Others::Leave)?;
+            if source.secrets.is_empty() {
+                continue;
+            }
+            let out = match &args.out_dir {
+                _ if args.in_place => file.clone(),
+                None => sealed_name(&file),
+                Some(folder) => folder.join(sealed_name(&below(path, &file, given.len() > 1))),
+            };
+            jobs.push(Job { sources: vec![source], out });
         }
     }
-    let format = input::Format::of_file(&target).unwrap_or(input::Format::Yaml);
-    let text = output::render(&objects, format);
-    Ok(Some(Done { source: source.to_owned(), target, text, secrets: objects.len(), mixed: !others.is_empty() }))
+    if jobs.is_empty() {
+        return Err(Failure::new("there is no Secret with values in the given paths"));
+    }
+    Ok(jobs)
 }
 
 /// `secrets/db.yaml` becomes `secrets/db.sealed.yaml`.
-fn target(source: &Path, out_dir: Option<&Path>) -> PathBuf {
-    let stem = source.file_stem().unwrap_or_default().to_string_lossy();
-    let extension = source.extension().unwrap_or_default().to_string_lossy();
-    let folder = out_dir.or(source.parent()).unwrap_or(Path::new(""));
-    folder.join(format!("{stem}.sealed.{extension}"))
+fn sealed_name(file: &Path) -> PathBuf {
+    let stem = file.file_stem().unwrap_or_default().to_string_lossy();
+    let extension = file.extension().unwrap_or_default().to_string_lossy();
+    file.with_file_name(format!("{stem}.sealed.{extension}"))
+}
+
+/// A file's path below the folder that was given; one of several folders keeps its own name before it.
+fn below(given: &Path, file: &Path, is_one_of_several: bool) -> PathBuf {
+    let given = given.strip_prefix(".").unwrap_or(given);
+    let name = PathBuf::from(file.file_name().unwrap_or_default());
+    if given == file {
+        return name;
+    }
+    // Below the current folder files are named without it.
+    let inner =
+        if given.as_os_str().is_empty() { file.to_owned() } else { file.strip_prefix(given).map_or(name, Path::to_owned) };
+    match given.file_name().filter(|_| is_one_of_several) {
+        Some(folder) => Path::new(folder).join(inner),
+        None => inner,
+    }
 }
 
 #[cfg(test)]
@@ -97,8 +64,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sealed_files_stand_beside_their_sources_or_in_the_given_folder() {
-        assert_eq!(target(Path::new("a/db.yaml"), None), Path::new("a/db.sealed.yaml"));
-        assert_eq!(target(Path::new("a/db.json"), Some(Path::new("out"))), Path::new("out/db.sealed.json"));
+    fn sealed_files_stand_beside_their_sources() {
+        assert_eq!(sealed_name(Path::new("a/db.yaml")), Path::new("a/db.sealed.yaml"));
+        assert_eq!(sealed_name(Path::new("db.json")), Path::new("db.sealed.json"));
+    }
+
+    #[test]
+    fn below_another_folder_the_path_stays() {
+        let below = |given: &str, file: &str, several| below(Path::new(given), Path::new(file), several).display().to_string();
+        assert_eq!(below("repo", "repo/a/db.yaml", false), "a/db.yaml");
+        assert_eq!(below(".", "a/db.yaml", false), "a/db.yaml");
+        assert_eq!(below("./repo/", "repo/a/db.yaml", false), "a/db.yaml");
+        assert_eq!(below("x/repo", "x/repo/a/db.yaml", true), "repo/a/db.yaml");
+        assert_eq!(below("a/db.yaml", "a/db.yaml", true), "db.yaml");
     }
 }

@@ -1,4 +1,5 @@
-//! Opens what keys were backed up in: our age files, the plain lists of Sealed Secrets' runbook, bare PEM keys.
+//! Opens what keys were backed up in: our age files (by identity, shares or passphrase), the plain lists of Sealed Secrets' runbook,
+//! bare PEM keys.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,8 +8,8 @@ use clap::Args;
 
 use super::files;
 use crate::cli::Failure;
-use crate::cli::keys::lock::{PassphraseArgs, unlock};
-use crate::keys::backup::{MAX_BACKUP_BYTES, decrypt, from_list};
+use crate::cli::keys::opening::OpeningArgs;
+use crate::keys::backup::{MAX_BACKUP_BYTES, decrypt, from_list, is_age};
 use crate::sealing::{Keyring, PrivateKey, SealingKey, pem};
 use crate::ui::stream;
 
@@ -18,11 +19,8 @@ pub struct RecoveryArgs {
     /// Backup of the sealing keys: an age file, a list of key Secrets, or a PEM key; `-` reads it from standard input
     #[arg(long = "key", visible_alias = "recovery-private-key", value_name = "BACKUP", value_delimiter = ',')]
     pub keys: Vec<PathBuf>,
-    /// age identity file that opens the backup
-    #[arg(short, long, value_name = "FILE", conflicts_with_all = ["passphrase", "passphrase_file"])]
-    pub identity: Option<PathBuf>,
     #[command(flatten)]
-    pub passphrase: PassphraseArgs,
+    opening: OpeningArgs,
 }
 
 impl RecoveryArgs {
@@ -54,27 +52,27 @@ impl RecoveryArgs {
         if bytes.len() as u64 > MAX_BACKUP_BYTES {
             return Err(Failure::new(format!("{name} is too large to be a backup of keys")));
         }
-        let about = |failure: Failure| Failure { what: format!("{name}: {}", failure.what), ..failure };
         let text = if is_age(&bytes) {
-            decrypt(&bytes, unlock(self.identity.as_deref(), &self.passphrase)?).map_err(|error| about(error.into()))?
+            decrypt(&bytes, self.opening.unlock()?).map_err(|error| Failure::from(error).at(&name))?
         } else {
             files::text_of(&name, &bytes)?
         };
         if pem::blocks(&text).iter().any(|block| block.label.ends_with("PRIVATE KEY")) {
             let key = PrivateKey::from_pem(&text).and_then(SealingKey::without_certificate);
-            return Ok(vec![Arc::new(key.map_err(|error| about(error.into()))?)]);
+            return Ok(vec![Arc::new(key.map_err(|error| Failure::from(error).at(&name))?)]);
         }
         let mut keys = Vec::new();
-        for secret in from_list(&text).map_err(|error| about(error.into()))? {
+        for secret in from_list(&text).map_err(|error| Failure::from(error).at(&name))? {
             match secret.recover() {
-                Ok(key) => keys.push(Arc::new(key)),
+                Ok(key) => {
+                    if let Err(problem) = secret.read().key {
+                        stream::say(&format!("warning: {name}: key {}: {problem}; only its private key is used", secret.name()));
+                    }
+                    keys.push(Arc::new(key));
+                }
                 Err(broken) => stream::say(&format!("warning: {name}: key {} is left out: {broken}", secret.name())),
             }
         }
         Ok(keys)
     }
-}
-
-fn is_age(bytes: &[u8]) -> bool {
-    bytes.starts_with(b"age-encryption.org/") || bytes.trim_ascii_start().starts_with(b"-----BEGIN AGE ENCRYPTED FILE")
 }

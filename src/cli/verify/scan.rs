@@ -194,18 +194,30 @@ impl Scan {
     /// Compares the objects with each other and with the kustomizations beside them. Call it once, after all files.
     pub fn conclude(&mut self) {
         let mut seen: BTreeMap<(String, String), String> = BTreeMap::new();
+        let mut places: BTreeMap<String, String> = BTreeMap::new();
         let mut findings = Vec::new();
         for one in &self.sealed {
             let name = crate::cli::secrets::sealed::name_of(&one.sealed);
             let folder = folder_of(&one.file);
-            let mut add = |code, message: String, hint| {
-                findings.push(Finding { file: one.file.clone(), line: one.line, level: Level::Error, code, message, hint });
+            let mut add = |level, code, message: String, hint| {
+                findings.push(Finding { file: one.file.clone(), line: one.line, level, code, message, hint });
             };
-            if let Some(other) = seen.insert((folder.clone(), name.clone()), format!("{}:{}", one.file, one.line)) {
-                add("duplicate", format!("SealedSecret {name} is also in {other}"), Some("remove one of them"));
+            let here = format!("{}:{}", one.file, one.line);
+            let first =
+                if name.contains('/') { Some(places.entry(name.clone()).or_insert_with(|| here.clone()).clone()) } else { None };
+            if let Some(other) = seen.insert((folder.clone(), name.clone()), here.clone()) {
+                add(Level::Error, "duplicate", format!("SealedSecret {name} is also in {other}"), Some("remove one of them"));
+            } else if let Some(first) = first.filter(|first| *first != here) {
+                add(
+                    Level::Warning,
+                    "sealed-twice",
+                    format!("SealedSecret {name} is sealed in {first} too; in one cluster only one of them can be"),
+                    Some("remove one of them, unless they are for different clusters"),
+                );
             }
             if let Some(message) = self.kustomizations.get(&folder).and_then(|values| disagreement(&one.sealed, values)) {
                 add(
+                    Level::Error,
                     "kustomization",
                     format!("SealedSecret {name} {message}"),
                     Some("seal it for the final name: --as-name NAMESPACE/NAME"),
@@ -285,7 +297,12 @@ mod tests {
         let kustomization = "namespace: prod\nresources: [db.yaml]\n";
         assert_eq!(codes(&[("o/db.yaml", SEALED), ("o/kustomization.yaml", kustomization)]), ["o/db.yaml:1 kustomization"]);
         assert_eq!(codes(&[("o/db.yaml", SEALED), ("o/kustomization.yaml", "namespace: web\n")]), [""; 0]);
-        assert_eq!(codes(&[("o/a.yaml", SEALED), ("o/b.yaml", SEALED), ("p/c.yaml", SEALED)]), ["o/b.yaml:1 duplicate"]);
+        assert_eq!(
+            codes(&[("o/a.yaml", SEALED), ("o/b.yaml", SEALED), ("p/c.yaml", SEALED)]),
+            ["o/b.yaml:1 duplicate", "p/c.yaml:1 sealed-twice"]
+        );
+        let anywhere = SEALED.replace(", namespace: web", "");
+        assert_eq!(codes(&[("o/a.yaml", &anywhere), ("p/a.yaml", &anywhere)]), [""; 0], "a kustomization names the namespace");
         let broken = SEALED.replace("{}", "{a: 'AgB x'}");
         assert_eq!(codes(&[("o/a.yaml", &broken)]), ["o/a.yaml:1 base64"]);
     }

@@ -14,13 +14,13 @@ use crate::resource::annotations::SUPERSEDE;
 use crate::source::Freshness;
 use crate::sync::retry;
 
-/// The commits that the target revisions of the sources mean as of the last poll; empty strings where that is not known.
+/// What the target revisions of the sources mean as of the last poll; empty strings where that is not known.
 pub(super) async fn resolved_targets(app: &Application, cx: &Context) -> Vec<String> {
     let mut resolved = Vec::new();
     for source in app.sources() {
         let target = source.target_revision_or_head();
-        let commit = cx.repositories.resolve(&source.repo_url, target, Freshness::Polled).await;
-        resolved.push(commit.map(|commit| commit.to_string()).unwrap_or_default());
+        let revision = cx.repositories.resolve_source(source, app.project(), target, Freshness::Polled).await;
+        resolved.push(revision.unwrap_or_default());
     }
     resolved
 }

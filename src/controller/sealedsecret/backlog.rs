@@ -6,18 +6,24 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use super::secrets::Place;
 
-/// Objects of the backlog in the work queue at a time; one worker is left for what is new.
-const WIDTH: usize = super::CONCURRENCY as usize - 1;
+/// Objects of the backlog in the work queue at a time; the other workers are left for what is new.
+const WIDTH: usize = super::CONCURRENCY as usize - 2;
 
 /// The waiting and the admitted objects.
-#[derive(Default)]
 pub(super) struct Backlog {
     state: Mutex<State>,
     changed: Notify,
+    busy: watch::Sender<bool>,
+}
+
+impl Default for Backlog {
+    fn default() -> Self {
+        Self { state: Mutex::default(), changed: Notify::new(), busy: watch::Sender::new(false) }
+    }
 }
 
 #[derive(Default)]
@@ -71,8 +77,18 @@ impl Backlog {
         }
     }
 
+    /// Waits until nothing waits and nothing admitted is being looked at.
+    pub async fn idle(&self) {
+        // Cannot fail: the sender lives as long as this backlog.
+        let _ = self.busy.subscribe().wait_for(|busy| !busy).await;
+    }
+
     fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
-        act(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = act(&mut state);
+        let busy = !state.waiting.is_empty() || !state.admitted.is_empty();
+        self.busy.send_if_modified(|before| std::mem::replace(before, busy) != busy);
+        result
     }
 }
 

@@ -16,9 +16,11 @@ use kube::runtime::reflector::{ObjectRef, Store};
 use tokio::sync::{Notify, Semaphore, watch};
 
 use super::backlog::Backlog;
+use super::event_queue::EventQueue;
 use super::foreign::ForeignSecrets;
 use super::metrics::SealingMetrics;
 use super::options::SealingOptions;
+use super::outdated::Outdated;
 use super::secrets::{Place, SecretIndex};
 use crate::sealing::Keyring;
 
@@ -38,8 +40,12 @@ pub struct SealingContext {
     pub(super) secrets: SecretIndex,
     pub(super) backlog: Backlog,
     pub(super) foreign: ForeignSecrets,
+    pub(super) outdated: Outdated,
     changes: OnceLock<UnboundedSender<ObjectRef<DynamicObject>>>,
-    pub(super) events: Recorder,
+    pub(super) events: EventQueue,
+    recorder: Recorder,
+    /// A turn for each processor: a private operation keeps one busy.
+    pub(super) opening: Semaphore,
     /// Keys are loaded, and the certificate is published.
     pub(super) keys_ready: watch::Sender<bool>,
     /// One turn: requests of others never take more than one processor from the reconciles.
@@ -75,7 +81,9 @@ impl SealingContext {
     pub fn new(client: Client, control_namespace: String) -> Self {
         let reporter = Reporter { controller: "sealed-secrets".into(), instance: None };
         Self {
-            events: Recorder::new(client.clone(), reporter),
+            events: EventQueue::default(),
+            recorder: Recorder::new(client.clone(), reporter),
+            opening: Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from)),
             client,
             control_namespace,
             options: SealingOptions::default(),
@@ -84,6 +92,7 @@ impl SealingContext {
             secrets: SecretIndex::default(),
             backlog: Backlog::default(),
             foreign: ForeignSecrets::default(),
+            outdated: Outdated::default(),
             changes: OnceLock::new(),
             keys_ready: watch::Sender::new(false),
             requests: Arc::new(Semaphore::new(1)),
@@ -97,7 +106,7 @@ impl SealingContext {
     /// Limits opening to one namespace, for installations without rights in the others.
     #[must_use]
     pub fn only_in(mut self, namespace: impl Into<String>) -> Self {
-        self.options.namespace = Some(namespace.into());
+        self.options.namespaces = vec![namespace.into()];
         self.options.other_key_namespaces.clear();
         self
     }
@@ -122,21 +131,33 @@ impl SealingContext {
         self.key_asked_for.notify_one();
     }
 
-    /// SealedSecrets of the namespaces that we look after.
-    pub(super) fn sealed_secrets(&self) -> Api<DynamicObject> {
+    /// SealedSecrets of the namespaces that we look after, by namespace; one entry without a name stands for all.
+    pub(super) fn sealed_secrets(&self) -> Vec<(Option<String>, Api<DynamicObject>)> {
         let resource = sealed_secret_resource();
-        match &self.options.namespace {
+        self.places(|namespace| match namespace {
             Some(namespace) => Api::namespaced_with(self.client.clone(), namespace, &resource),
             None => Api::all_with(self.client.clone(), &resource),
-        }
+        })
     }
 
-    /// Metadata of the Secrets of the namespaces that we look after.
-    pub(super) fn secret_metadata(&self) -> Api<PartialObjectMeta<Secret>> {
-        match &self.options.namespace {
+    /// Metadata of the Secrets of the namespaces that we look after, in the same way.
+    pub(super) fn secret_metadata(&self) -> Vec<(Option<String>, Api<PartialObjectMeta<Secret>>)> {
+        self.places(|namespace| match namespace {
             Some(namespace) => Api::namespaced(self.client.clone(), namespace),
             None => Api::all(self.client.clone()),
+        })
+    }
+
+    fn places<T>(&self, look: impl Fn(Option<&str>) -> T) -> Vec<(Option<String>, T)> {
+        if self.options.namespaces.is_empty() {
+            return vec![(None, look(None))];
         }
+        self.options.namespaces.iter().map(|namespace| (Some(namespace.clone()), look(Some(namespace)))).collect()
+    }
+
+    /// Sends Events for ever.
+    pub(super) async fn tell_news(&self) {
+        self.events.run(&self.recorder, &self.backlog).await;
     }
 
     /// The certificate to seal with, as PEM; none until the first key is loaded.
@@ -228,4 +249,11 @@ impl SealingContext {
 /// SealedSecrets as dynamic objects, so that one that cannot be read does not stop the others.
 pub(super) fn sealed_secret_resource() -> ApiResource {
     ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk("bitnami.com", "v1alpha1", "SealedSecret"), "sealedsecrets")
+}
+
+/// Asks for no more than the metadata in the answer: what was sent need not come back.
+pub(super) fn metadata_only(mut request: http::Request<Vec<u8>>) -> http::Request<Vec<u8>> {
+    let accept = http::HeaderValue::from_static("application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1");
+    request.headers_mut().insert(http::header::ACCEPT, accept);
+    request
 }

@@ -1,7 +1,7 @@
 //! The flags of Sealed Secrets' controller, with its names, defaults and environment variables, so that an installation's
 //! arguments carry over.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use clap::Args;
@@ -20,6 +20,10 @@ pub struct SealingFlags {
     /// Open SealedSecrets in all namespaces; false means in the control namespace only.
     #[arg(long, env = "SEALED_SECRETS_ALL_NAMESPACES", value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "true", default_missing_value = "true", action = clap::ArgAction::Set)]
     all_namespaces: bool,
+    /// Open SealedSecrets in the control namespace and in these only, whatever --all-namespaces says: name,name. Each needs a
+    /// RoleBinding to the ClusterRole gitops-controller-sealing; one without, or one that is made later, is used as soon as it can be.
+    #[arg(long, env = "SEALED_SECRETS_ADDITIONAL_NAMESPACES", value_name = "NAMESPACES", value_parser = parse_namespaces)]
+    additional_namespaces: Option<Namespaces>,
     /// Open only SealedSecrets with such labels.
     #[arg(long, env = "SEALED_SECRETS_LABEL_SELECTOR", value_name = "SELECTOR")]
     label_selector: Option<String>,
@@ -88,6 +92,12 @@ pub struct SealingFlags {
     /// Metrics are served beside everything else.
     #[arg(long, hide = true)]
     listen_metrics_addr: Option<String>,
+    /// A client that stops sending is cut off after two minutes, upstream's default.
+    #[arg(long, hide = true)]
+    read_timeout: Option<String>,
+    /// See `read_timeout`.
+    #[arg(long, hide = true)]
+    write_timeout: Option<String>,
 }
 
 /// `name=value` pairs; a type of its own, because a bare map would be read as a list of flags.
@@ -96,6 +106,23 @@ struct Pairs(BTreeMap<String, String>);
 
 fn parse_pairs(text: &str) -> Result<Pairs, String> {
     policy::parse_pairs(text).map(Pairs)
+}
+
+/// Names of namespaces; a type of its own for the same reason as [`Pairs`].
+#[derive(Debug, Clone, Default)]
+struct Namespaces(Vec<String>);
+
+/// As upstream, spaces and empty parts do not count.
+fn parse_namespaces(text: &str) -> Result<Namespaces, String> {
+    let names: Vec<String> = text.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect();
+    let is_label = |name: &str| {
+        let inner = name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'));
+        inner && name.len() <= 63 && !name.starts_with('-') && !name.ends_with('-')
+    };
+    match names.iter().find(|name| !is_label(name)) {
+        Some(name) => Err(format!("{name:?} cannot be the name of a namespace; write them like team-a,team-b")),
+        None => Ok(Namespaces(names)),
+    }
 }
 
 fn parse_order(text: &str) -> Result<KeyOrder, String> {
@@ -117,6 +144,8 @@ impl SealingFlags {
             (self.kubeclient_qps.is_some(), "--kubeclient-qps: the API server limits requests"),
             (self.kubeclient_burst.is_some(), "--kubeclient-burst: the API server limits requests"),
             (self.log_info_stdout.is_some(), "--log-info-stdout: logs go to stderr"),
+            (self.read_timeout.is_some(), "--read-timeout: it is two minutes"),
+            (self.write_timeout.is_some(), "--write-timeout: it is two minutes"),
             (self.listen_metrics_addr.is_some(), "--listen-metrics-addr: metrics are at --listen-address"),
         ];
         given.into_iter().filter_map(|(is_given, text)| is_given.then_some(text)).collect()
@@ -125,9 +154,11 @@ impl SealingFlags {
     /// The options of a controller with this control namespace, which is `identity` among several.
     #[must_use]
     pub fn options(self, control_namespace: &str, identity: String) -> SealingOptions {
-        let own_only = (!self.all_namespaces).then(|| control_namespace.to_owned());
+        let additional = self.additional_namespaces.unwrap_or_default().0;
+        let own = (!self.all_namespaces || !additional.is_empty()).then(|| control_namespace.to_owned());
+        let namespaces: BTreeSet<String> = self.sealing_namespace.or(own).into_iter().chain(additional).collect();
         SealingOptions {
-            namespace: self.sealing_namespace.or(own_only),
+            namespaces: namespaces.into_iter().collect(),
             label_selector: self.label_selector.filter(|selector| !selector.is_empty()),
             update_status: self.update_status,
             heal: !self.skip_recreate,
@@ -171,7 +202,7 @@ mod tests {
     fn defaults_are_upstreams() {
         let options = flags(&[]).unwrap().options("argocd", "a".into());
         assert_eq!(options.key_policy, KeyPolicy::default());
-        assert_eq!((options.namespace, options.label_selector), (None, None));
+        assert_eq!((options.namespaces, options.label_selector), (Vec::new(), None));
         assert!(options.update_status && options.heal && options.accept_whole_objects);
         assert_eq!(options.other_key_namespaces, ["kube-system"]);
     }
@@ -187,16 +218,26 @@ mod tests {
             "--all-namespaces=false",
             "--watch-for-secrets",
             "--kubeclient-qps=-1",
+            "--read-timeout=2m",
             "--privatekey-labels=team=a",
         ])
         .unwrap();
-        assert_eq!(given.without_effect().len(), 2);
+        assert_eq!(given.without_effect().len(), 3);
         let options = given.options("argocd", "a".into());
         assert_eq!(options.key_policy.prefix, "team-keys");
         assert_eq!(options.key_policy.renew_after, None);
         assert_eq!(options.key_policy.labels["team"], "a");
-        assert_eq!(options.namespace.as_deref(), Some("argocd"));
+        assert_eq!(options.namespaces, ["argocd"]);
         assert!(!options.update_status && !options.heal);
+    }
+
+    #[test]
+    fn additional_namespaces_are_beside_the_own_one_whatever_all_namespaces_says() {
+        let namespaces = |arguments: &[&str]| flags(arguments).unwrap().options("argocd", "a".into()).namespaces;
+        assert_eq!(namespaces(&["--additional-namespaces", "web, shop,,web"]), ["argocd", "shop", "web"]);
+        assert_eq!(namespaces(&["--all-namespaces=true", "--additional-namespaces=web"]), ["argocd", "web"]);
+        assert_eq!(namespaces(&["--sealing-namespace=shop", "--additional-namespaces=web"]), ["shop", "web"]);
+        assert!(namespaces(&["--additional-namespaces="]).is_empty(), "the chart's default means all");
     }
 
     #[test]
@@ -207,6 +248,7 @@ mod tests {
             ("--key-cutoff-time=yesterday", "date -R"),
             ("--update-status=yes", "--update-status"),
             ("--privatekey-annotations=a=b,", "name=value"),
+            ("--additional-namespaces=web;shop", "\"web;shop\" cannot be the name of a namespace"),
         ] {
             let error = flags(&[argument]).unwrap_err();
             assert!(error.contains(text), "{argument}: {error}");

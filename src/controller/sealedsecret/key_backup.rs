@@ -3,6 +3,8 @@
 //! It saves nobody from losing the cluster, so it counts as a backup only once it is fetched: `kubectl gitops keys backup
 //! --from-cluster`. Until then it spares the one who fetches it the right to read the keys.
 
+use jiff::Timestamp;
+
 use super::SealingContext;
 use super::key_making::present_keys;
 use crate::advice;
@@ -14,7 +16,7 @@ pub(super) async fn store(cx: &SealingContext) -> bool {
         return true;
     }
     let Some(secrets) = present_keys(cx).await else { return false };
-    let contents = stored_backup::contents(&secrets, &cx.options.backup_recipients);
+    let contents = stored_backup::Contents::of(&secrets, &cx.options.backup_recipients);
     match stored_backup::holds(&cx.client, &cx.control_namespace, &contents).await {
         Ok(true) => return true,
         Ok(false) => {}
@@ -32,7 +34,7 @@ pub(super) async fn store(cx: &SealingContext) -> bool {
             return false;
         }
     };
-    let written = stored_backup::write(&cx.client, &cx.control_namespace, &contents, &file).await;
+    let written = stored_backup::write(&cx.client, &cx.control_namespace, &contents, &file, Timestamp::now()).await;
     match &written {
         Ok(()) => tracing::info!(keys = secrets.len(), secret = stored_backup::NAME, "sealing keys backed up in the cluster"),
         Err(error) => tracing::warn!(%error, "cannot store the backup of the sealing keys"),

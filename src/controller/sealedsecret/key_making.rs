@@ -18,7 +18,7 @@ pub(super) enum Made {
 
 /// Makes a key if, under the claim, it still is time.
 pub(super) async fn make(cx: &SealingContext, reason: Reason) -> Made {
-    let claimed = claim::claim(&cx.client, &cx.control_namespace, &cx.options.identity, Timestamp::now()).await;
+    let claimed = claim::claim(&cx.client, &cx.control_namespace, &cx.options.identity, Timestamp::now(), false).await;
     let claim = match claimed {
         Ok(Some(claim)) => claim,
         Ok(None) => return Made::Failed,

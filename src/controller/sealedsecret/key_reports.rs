@@ -27,7 +27,7 @@ fn report(key: &StoredKey) -> Option<Report> {
             reason: "BrokenSealingKey",
             note: format!("{problem}; the key is skipped. Mend the Secret, or remove its label, and it is looked at again"),
         }),
-        Ok(_) if key.last_backup.is_none() => Some(Report {
+        Ok(_) if key.is_unbacked => Some(Report {
             reason: "SealingKeyNotBackedUp",
             note: "this key is in no backup: what it seals is lost with the cluster. Run: kubectl gitops keys backup".to_owned(),
         }),
@@ -37,16 +37,16 @@ fn report(key: &StoredKey) -> Option<Report> {
 
 impl KeyReports {
     /// Writes an Event for what is new, and shows the numbers.
-    pub async fn tell<'a>(&mut self, cx: &SealingContext, keys: impl Iterator<Item = &'a StoredKey>) {
+    pub fn tell<'a>(&mut self, cx: &SealingContext, keys: impl Iterator<Item = &'a StoredKey>) {
         let mut still = BTreeSet::new();
         let (mut usable, mut unsaved) = (0, 0);
         for key in keys {
             usable += i64::from(key.key.is_ok());
-            unsaved += i64::from(key.key.is_ok() && key.last_backup.is_none());
+            unsaved += i64::from(key.key.is_ok() && key.is_unbacked);
             let Some(report) = report(key) else { continue };
             let id = format!("{}/{} {} {}", key.namespace, key.name, report.reason, report.note);
             if !self.told.contains(&id) {
-                publish(cx, key, &report).await;
+                tell(cx, key, &report);
             }
             still.insert(id);
         }
@@ -55,7 +55,7 @@ impl KeyReports {
     }
 }
 
-async fn publish(cx: &SealingContext, key: &StoredKey, report: &Report) {
+fn tell(cx: &SealingContext, key: &StoredKey, report: &Report) {
     tracing::warn!(secret = key.name, namespace = key.namespace, reason = report.reason, "{}", report.note);
     let secret = ObjectReference {
         api_version: Some("v1".into()),
@@ -68,7 +68,5 @@ async fn publish(cx: &SealingContext, key: &StoredKey, report: &Report) {
     let reason = report.reason.to_owned();
     let event =
         Event { type_: EventType::Warning, action: reason.clone(), reason, note: Some(report.note.clone()), secondary: None };
-    if let Err(error) = cx.events.publish(&event, &secret).await {
-        tracing::warn!(%error, "cannot write an event");
-    }
+    cx.events.add(event, secret);
 }

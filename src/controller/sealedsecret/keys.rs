@@ -106,7 +106,7 @@ pub(super) async fn run(cx: &SealingContext) {
             continue;
         }
         use_keys(cx, &lists);
-        reports.tell(cx, lists.iter().flat_map(|list| list.keys.values())).await;
+        reports.tell(cx, lists.iter().flat_map(|list| list.keys.values()));
         wait = match settle(cx, &mut lists, asked).await {
             Ok(renewal) => {
                 asked = false;
@@ -188,7 +188,8 @@ async fn settle(cx: &SealingContext, lists: &mut [Listed], asked: bool) -> Resul
 
 async fn publish(cx: &SealingContext) -> Result<(), NotSettled> {
     let Some(active) = cx.keys.borrow().active().cloned() else { return Err(NotSettled) };
-    let published = store::publish_certificate(&cx.client, &cx.control_namespace, active.certificate()).await;
+    let policy = &cx.options.key_policy;
+    let published = store::publish_certificate(&cx.client, &cx.control_namespace, active.certificate(), policy).await;
     // Opening does not depend on it.
     cx.keys_ready.send_replace(true);
     match published {
@@ -218,7 +219,7 @@ mod tests {
             name: key.into(),
             uid: None,
             created: Some(created.parse().unwrap()),
-            last_backup: None,
+            is_unbacked: true,
             key: Ok(fixtures::key(key)),
         };
         let all = [stored("new", created[0]), stored("old", created[1])];

@@ -8,8 +8,8 @@ use crate::keys::inventory::SEALED_SECRETS_NAMESPACE;
 /// What an installation may choose about sealing.
 #[derive(Debug, Clone)]
 pub struct SealingOptions {
-    /// The only namespace in which SealedSecrets are opened; none means all.
-    pub namespace: Option<String>,
+    /// The namespaces in which SealedSecrets are opened; none means all.
+    pub namespaces: Vec<String>,
     /// Only SealedSecrets with such labels are opened.
     pub label_selector: Option<String>,
     /// Whether statuses are written.
@@ -31,7 +31,7 @@ pub struct SealingOptions {
 impl Default for SealingOptions {
     fn default() -> Self {
         Self {
-            namespace: None,
+            namespaces: Vec::new(),
             label_selector: None,
             update_status: true,
             heal: true,

@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
+use k8s_openapi::api::core::v1::Secret;
+use kube::Resource as _;
 use kube::api::{DynamicObject, GetParams, Patch, PatchParams, PostParams};
+use kube::core::{ObjectMeta, PartialObjectMeta, Request};
 use kube::runtime::controller::Action;
 use kube::runtime::events::{Event, EventType};
-use kube::{Resource as _, core::Request};
 use serde_json::{Map, Value, json};
 
 use super::SealingContext;
-use super::context::{Counters, sealed_secret_resource};
+use super::context::{Counters, metadata_only, sealed_secret_resource};
 use super::metrics::FailedStep;
 use super::obstacle::{Obstacle, shortened};
 use super::secrets::{FIELD_MANAGER, Place, SecretFacts, place_of};
@@ -25,7 +27,8 @@ use crate::world::ThisMachine;
 /// Brings the Secret of one SealedSecret to what it should be, and says so in its status.
 pub(super) async fn reconcile(object: Arc<DynamicObject>, cx: Arc<SealingContext>) -> Action {
     let place = place_of(&object.metadata);
-    if object.metadata.deletion_timestamp.is_some() {
+    let is_outdated = cx.outdated.holds(&place, object.metadata.resource_version.as_deref());
+    if object.metadata.deletion_timestamp.is_some() || is_outdated {
         cx.backlog.finished(&place);
         return Action::await_change();
     }
@@ -41,7 +44,7 @@ pub(super) async fn reconcile(object: Arc<DynamicObject>, cx: Arc<SealingContext
     }
     let status_written = status::write(&cx, &object, &verdict).await;
     if matches!(status_written, Ok(true)) || matches!(outcome, Ok(Done::Wrote)) {
-        publish(&cx, &object, &place, outcome.as_ref().err()).await;
+        tell(&cx, &object, &place, outcome.as_ref().err());
     }
     if let Err(error) = &status_written {
         cx.metrics().count_error(FailedStep::Status, &place.0);
@@ -138,7 +141,8 @@ fn is_left_alone(object: &DynamicObject, facts: Option<&SecretFacts>, source: &S
         }
 }
 
-/// Opens on a thread that may block: a private RSA operation takes milliseconds, and there is one for every item.
+/// Opens on a thread that may block: a private RSA operation takes milliseconds, and there is one for every item. No more at a time
+/// than there are processors, so that those who wait for the API server are not slowed down by more of them.
 async fn decrypt(
     sealed: &Arc<SealedSecret>,
     last: Option<KeyId>,
@@ -147,11 +151,14 @@ async fn decrypt(
 ) -> Result<(OpenedSecret, Option<KeyId>), Obstacle> {
     let (sealed, keys) = (Arc::clone(sealed), cx.keys.borrow().clone());
     let mut trial = Trial { last, sealed_by: last_edit(object), operations: 0 };
+    // Cannot fail: the semaphore is never closed.
+    let turn = cx.opening.acquire().await.map_err(|_| Obstacle::Cancelled)?;
     let task = tokio::task::spawn_blocking(move || {
         let opened = unseal_rendering(&sealed, &keys, &mut trial, &mut ThisMachine);
         (opened, trial)
     });
     let (opened, trial) = task.await.map_err(|_| Obstacle::Cancelled)?;
+    drop(turn);
     Counters::add(&cx.counters().unseals, 1);
     Counters::add(&cx.counters().private_key_operations, trial.operations);
     Ok((opened.map_err(Obstacle::Unseal)?, trial.last))
@@ -192,42 +199,42 @@ async fn write(
         Write::Create(manifest) => Some(secrets(place).create(&parameters, body(&manifest)?)),
         Write::Update(manifest) => Some(secrets(place).replace(&place.1, &parameters, body(&manifest)?)),
     };
-    let mut now = live;
+    let mut now = match live.as_ref().and_then(|live| live.get(&["metadata"])) {
+        Some(metadata) => facts(metadata)?,
+        None => SecretFacts::default(),
+    };
     let mut done = Done::Already;
     if let Some(request) = request {
-        now = Some(send(cx, request).await?);
+        now = send(cx, request).await?;
         done = Done::Wrote;
     }
-    if !now.as_ref().is_some_and(|now| owns_every_item(now, opened)) {
-        now = Some(take_ownership(cx, place, opened).await?);
+    if !now.owns(opened.data.keys()) {
+        now = take_ownership(cx, place, opened).await?;
         done = Done::Wrote;
     }
-    let metadata = now.as_ref().and_then(|now| now.get(&["metadata"])).cloned().unwrap_or_default();
-    cx.secrets.note(place, &serde_json::from_value(metadata).map_err(kube::Error::SerdeError)?);
+    cx.secrets.note(place, now);
     Ok(done)
 }
 
+fn facts(metadata: &Value) -> Result<SecretFacts, kube::Error> {
+    let metadata: ObjectMeta = serde_json::from_value(metadata.clone()).map_err(kube::Error::SerdeError)?;
+    Ok(SecretFacts::of(&metadata))
+}
+
+/// Writes a Secret; the values do not come back.
 async fn send(
     cx: &SealingContext,
     request: Result<http::Request<Vec<u8>>, kube::core::request::Error>,
-) -> Result<SecretManifest, kube::Error> {
-    let answer = cx.client.request(request.map_err(kube::Error::BuildRequest)?).await?;
+) -> Result<SecretFacts, kube::Error> {
+    let request = metadata_only(request.map_err(kube::Error::BuildRequest)?);
+    let answer: PartialObjectMeta<Secret> = cx.client.request(request).await?;
     Counters::add(&cx.counters().secret_writes, 1);
-    Ok(SecretManifest::new(answer))
-}
-
-fn owns_every_item(live: &Object, opened: &OpenedSecret) -> bool {
-    let entries = live.get(&["metadata", "managedFields"]).and_then(Value::as_array).into_iter().flatten();
-    let ours: Vec<&Map<String, Value>> = entries
-        .filter(|entry| entry["manager"] == FIELD_MANAGER)
-        .filter_map(|entry| entry.pointer("/fieldsV1/f:data")?.as_object())
-        .collect();
-    opened.data.keys().all(|key| ours.iter().any(|fields| fields.contains_key(&format!("f:{key}"))))
+    Ok(SecretFacts::of(&answer.metadata))
 }
 
 /// Applies the items that another controller wrote before us with the same values, so that the API server notes them as ours
 /// too: from then on a foreign edit shows in the metadata, and nothing has to be decrypted to find it.
-async fn take_ownership(cx: &SealingContext, place: &Place, opened: &OpenedSecret) -> Result<SecretManifest, kube::Error> {
+async fn take_ownership(cx: &SealingContext, place: &Place, opened: &OpenedSecret) -> Result<SecretFacts, kube::Error> {
     let manifest = opened.manifest();
     let items = SecretManifest::new(Object(Map::from_iter([
         ("apiVersion".to_owned(), "v1".into()),
@@ -239,7 +246,7 @@ async fn take_ownership(cx: &SealingContext, place: &Place, opened: &OpenedSecre
     send(cx, secrets(place).patch(&place.1, &parameters, &Patch::Apply(&*items))).await
 }
 
-async fn publish(cx: &SealingContext, object: &DynamicObject, place: &Place, obstacle: Option<&Obstacle>) {
+fn tell(cx: &SealingContext, object: &DynamicObject, place: &Place, obstacle: Option<&Obstacle>) {
     let (type_, reason, note) = match obstacle {
         None => (EventType::Normal, "Unsealed", "SealedSecret unsealed successfully".to_owned()),
         Some(obstacle) => {
@@ -249,7 +256,5 @@ async fn publish(cx: &SealingContext, object: &DynamicObject, place: &Place, obs
         }
     };
     let event = Event { type_, reason: reason.into(), note: Some(shortened(note)), action: reason.into(), secondary: None };
-    if let Err(error) = cx.events.publish(&event, &object.object_ref(&sealed_secret_resource())).await {
-        tracing::warn!(%error, reason, "cannot write an event");
-    }
+    cx.events.add(event, object.object_ref(&sealed_secret_resource()));
 }

@@ -6,12 +6,13 @@ use std::sync::{Mutex, PoisonError};
 use futures::StreamExt as _;
 use futures::channel::mpsc::UnboundedSender;
 use kube::api::DynamicObject;
-use kube::core::ObjectMeta;
+use kube::core::{ObjectMeta, PartialObjectMetaExt as _};
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher::Event;
 use kube::runtime::{WatchStreamExt as _, watcher};
 use tokio::sync::watch;
 
+use super::merged::merged;
 use super::{SealingContext, object_ref};
 use crate::sealing::{KeyId, PATCH, UNSEALED, UNSEALED_FROM, UNSEALED_WITH};
 
@@ -36,7 +37,8 @@ pub(super) struct SecretFacts {
 }
 
 impl SecretFacts {
-    fn of(metadata: &ObjectMeta) -> Self {
+    /// Reads the metadata of a Secret.
+    pub fn of(metadata: &ObjectMeta) -> Self {
         let annotation = |name| metadata.annotations.as_ref().and_then(|all| all.get(name)).cloned();
         let owners = metadata.owner_references.iter().flatten();
         Self {
@@ -50,9 +52,14 @@ impl SecretFacts {
     }
 
     /// Whether the values are still those that we wrote: the API server notes who wrote which item last.
-    pub fn is_untouched<'a>(&self, mut expected: impl Iterator<Item = &'a String>) -> bool {
+    pub fn is_untouched<'a>(&self, expected: impl Iterator<Item = &'a String>) -> bool {
         let only_ours = self.is_patched || self.foreign_keys.is_subset(&self.our_keys);
-        only_ours && expected.all(|key| self.our_keys.contains(key))
+        only_ours && self.owns(expected)
+    }
+
+    /// Whether the API server notes us as a writer of these items.
+    pub fn owns<'a>(&self, mut keys: impl Iterator<Item = &'a String>) -> bool {
+        keys.all(|key| self.our_keys.contains(key))
     }
 
     /// Whether the Secret still has the owner that garbage collection needs.
@@ -102,8 +109,8 @@ impl SecretIndex {
     }
 
     /// Notes a Secret that was just written, before the watch tells: until then it would be opened once more.
-    pub fn note(&self, place: &Place, metadata: &ObjectMeta) {
-        self.set(place, Some(SecretFacts::of(metadata)));
+    pub fn note(&self, place: &Place, facts: SecretFacts) {
+        self.set(place, Some(facts));
     }
 
     /// Sets or removes what is known, and says whether that is news.
@@ -126,8 +133,14 @@ impl SecretIndex {
 
 /// Runs until the watch ends, which it does not. Sends the SealedSecret of each Secret that changed or went.
 pub(super) async fn run(cx: &SealingContext, changes: UnboundedSender<ObjectRef<DynamicObject>>) {
-    let mut events =
-        watcher(cx.secret_metadata(), watcher::Config::default().labels(&format!("{UNSEALED}=true"))).default_backoff().boxed();
+    let watches = cx.secret_metadata().into_iter().map(|(namespace, api)| {
+        let config = watcher::Config::default().labels(&format!("{UNSEALED}=true"));
+        (namespace, watcher(api, config).default_backoff().boxed())
+    });
+    let mut events = merged("opened Secrets", watches.collect(), |(namespace, name)| {
+        let metadata = ObjectMeta { namespace: Some(namespace.clone()), name: Some(name.clone()), ..ObjectMeta::default() };
+        metadata.into_response_partial()
+    });
     let mut stale = BTreeSet::new();
     while let Some(event) = events.next().await {
         let changed = match event {

@@ -2,11 +2,12 @@
 
 use jiff::Timestamp;
 use kube::api::{Api, DynamicObject, Patch, PatchParams};
+use kube::core::{PartialObjectMeta, Request};
 use serde_json::{Value, json};
 
 use super::SealingContext;
-use super::context::{Counters, sealed_secret_resource};
-use super::secrets::FIELD_MANAGER;
+use super::context::{Counters, metadata_only, sealed_secret_resource};
+use super::secrets::{FIELD_MANAGER, place_of};
 
 /// Attempts against others who write the same object.
 const ATTEMPTS: usize = 5;
@@ -90,9 +91,10 @@ pub(super) async fn write(cx: &SealingContext, object: &DynamicObject, verdict: 
         };
         let patch = json!({ "metadata": { "resourceVersion": current.metadata.resource_version }, "status": status });
         let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..PatchParams::default() };
-        match api.patch_status(name, &parameters, &Patch::Merge(patch)).await {
-            Ok(_) => {
+        match patch_status(cx, &api, name, &parameters, &Patch::Merge(patch)).await {
+            Ok(()) => {
                 Counters::add(&cx.counters().status_writes, 1);
+                cx.outdated.add(place_of(&object.metadata), current.metadata.resource_version.as_deref());
                 return Ok(true);
             }
             Err(kube::Error::Api(status)) if status.code == 409 && attempt < ATTEMPTS => match api.get_opt(name).await? {
@@ -104,6 +106,18 @@ pub(super) async fn write(cx: &SealingContext, object: &DynamicObject, verdict: 
         }
     }
     Ok(false)
+}
+
+async fn patch_status(
+    cx: &SealingContext,
+    api: &Api<DynamicObject>,
+    name: &str,
+    parameters: &PatchParams,
+    patch: &Patch<Value>,
+) -> Result<(), kube::Error> {
+    let request = Request::new(api.resource_url()).patch_subresource("status", name, parameters, patch);
+    let request = metadata_only(request.map_err(kube::Error::BuildRequest)?);
+    cx.client.request::<PartialObjectMeta<DynamicObject>>(request).await.map(drop)
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use crate::source::{Entry, EntryKind, SourceTree};
 
 use super::environment::Environment;
 use super::program::Kustomize;
-use super::{Input, Options, RenderError, detect, directory};
+use super::{Input, Options, RenderError, detect, directory, place};
 
 use inputs::Inputs;
 
@@ -128,31 +128,17 @@ impl Job {
     }
 
     async fn build(&self, kustomize: &Kustomize, options: &Options, only: Option<Vec<String>>) -> Result<String, RenderError> {
-        // One checkout per build: the edited kustomization must never be met by another application.
-        let temp_dir = options.temp_dir.clone().unwrap_or_else(std::env::temp_dir);
-        let (tree, file, edited) = (self.tree.clone(), self.file.clone(), self.edited.clone());
-        let place = super::blocking(move || {
-            // It lies in the cache, which may be lost at any time.
-            // The names of temporary folders must stay out of errors: a new text in every attempt is a new status in every attempt.
-            let failed = |error: std::io::Error| RenderError::machine(format!("{}: {}", temp_dir.display(), error.kind()));
-            std::fs::create_dir_all(&temp_dir).map_err(failed)?;
-            let place = tempfile::Builder::new().prefix("gitops-render-").tempdir_in(&temp_dir).map_err(failed)?;
-            let checkout = place.path().join("checkout");
-            std::fs::create_dir_all(place.path().join("home")).map_err(RenderError::machine)?;
-            std::fs::create_dir_all(&checkout).map_err(RenderError::machine)?;
-            let only: Option<Vec<&str>> = only.as_ref().map(|paths| paths.iter().map(String::as_str).collect());
-            tree.materialise(&checkout, only.as_deref())?;
-            if let Some(text) = edited {
-                let path = checkout.join(file);
-                // A link would lead the new text into another file.
-                let _ = std::fs::remove_file(&path);
-                std::fs::write(path, text).map_err(RenderError::machine)?;
-            }
-            Ok(place)
+        let (file, edited) = (self.file.clone(), self.edited.clone());
+        let place = place::check_out(&self.tree, only, options, move |checkout, _| {
+            let Some(text) = edited else { return Ok(()) };
+            let path = checkout.join(file);
+            // A link would lead the new text into another file.
+            let _ = std::fs::remove_file(&path);
+            std::fs::write(path, text)
         })
         .await?;
         let environment: Vec<(&str, &str)> = self.environment.0.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        let (checkout, home) = (place.path().join("checkout"), place.path().join("home"));
+        let (checkout, home) = (place::checkout(&place), place::home(&place));
         kustomize.build(&checkout, &self.folder, &home, &environment, options).await
     }
 }

@@ -73,7 +73,9 @@ fn slugify(_: &mut Context<'_>, arguments: &Arguments<'_>) -> Answer {
     Ok(Value::text(slug(&normalize(&text), usize::try_from(length).unwrap_or_default(), at_words)))
 }
 
-fn slug(name: &str, length: usize, at_words: bool) -> String {
+/// A part of a URL out of a normalised name: at most `length` bytes, cut between words when `at_words`.
+#[must_use]
+pub fn slug(name: &str, length: usize, at_words: bool) -> String {
     let mut name = name.replace('.', "-");
     if !at_words && length > 0 {
         name.truncate(length);

@@ -36,6 +36,7 @@ mod words;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
+pub use argo::{normalize, slug};
 pub use arguments::Arguments;
 pub(super) use methods::method;
 
