@@ -56,3 +56,5 @@ mod sealing_cli;
 mod supervision;
 #[path = "cluster/webhooks.rs"]
 mod webhooks;
+#[path = "cluster/windows.rs"]
+mod windows;

@@ -54,12 +54,12 @@ const PURE: &[&str] = &[
     "sync/automation",
     "sync/comparison",
     "sync/confirmation",
+    "sync/deletion",
     "sync/hooks",
     "sync/plan",
     "sync/policy",
     "sync/results",
     "sync/tasks",
-    "sync/unsupported",
     "sync/retry",
     "sync/targets",
 ];

@@ -13,7 +13,7 @@ use super::context::Context;
 use super::inputs::{Revisions, assess, instance_of};
 use super::metrics::{AppLabels, SyncLabels};
 use super::status::{observed, rfc3339, with_conditions};
-use super::{deletion, operation};
+use super::{deletion, operation, windows};
 use crate::advice::{Advice, Remedy};
 use crate::api::Application;
 use crate::api::application::ApplicationStatus;
@@ -21,6 +21,7 @@ use crate::resource::annotations::{REFRESH, SKIP_RECONCILE};
 use crate::resource::merge_patch;
 use crate::source::Freshness;
 use crate::sync::automation::{self, Decision};
+use crate::sync::deletion::wanted_finalizers;
 
 /// A lost race for the Application is run again after this time.
 const AFTER_CONFLICT: Duration = Duration::from_millis(200);
@@ -77,6 +78,7 @@ async fn reconcile_stored(object: &DynamicObject, cx: &Context) -> Result<Action
             if let Some(found) = step.found.as_ref().filter(|found| shows_spec(&stored.app, found)) {
                 let refreshed = next.annotation(REFRESH).is_some();
                 next.status = Some(observed(&next, found, &cx.control_namespace, refreshed, now));
+                hold_for_hooks(&mut next, found);
             }
             let before = stored.app.clone();
             stored = stored.write(&next, cx).await?;
@@ -120,6 +122,7 @@ async fn look(stored: &Stored, cx: &Context, now: Timestamp) -> Result<Look, Rec
         Some(comparison) if found.blocking().is_none() => automation::decide(app, comparison, &found.revisions, now),
         _ => Decision::Nothing,
     };
+    let decision = within_windows(decision, app, cx, now);
     let refusal = match &decision {
         Decision::Refuse(message) => vec![("SyncError", message.clone())],
         Decision::Nothing | Decision::Start(_) | Decision::Later(_) => Vec::new(),
@@ -130,6 +133,7 @@ async fn look(stored: &Stored, cx: &Context, now: Timestamp) -> Result<Look, Rec
         status.reconciled_at = Some(rfc3339(now));
     }
     next.status = Some(status);
+    hold_for_hooks(&mut next, &found);
     if let Decision::Start(operation) = &decision {
         // Request and first state are written together: one write, and nothing is started that is not recorded.
         next.operation = Some((**operation).clone());
@@ -148,6 +152,28 @@ async fn look(stored: &Stored, cx: &Context, now: Timestamp) -> Result<Look, Rec
             Look::Done(if found.blocking().is_some() { Action::requeue(AFTER_ERROR) } else { Action::await_change() })
         }
     })
+}
+
+/// An Application with deletion hooks carries their finalizers before it is first seen as synced.
+fn hold_for_hooks(app: &mut Application, found: &Assessment) {
+    let Some(targets) = found.targets.as_ref().filter(|_| app.metadata.deletion_timestamp.is_none()) else { return };
+    let before = app.metadata.finalizers.clone().unwrap_or_default();
+    let wanted = wanted_finalizers(&before, targets);
+    if wanted != before {
+        app.metadata.finalizers = Some(wanted);
+    }
+}
+
+/// A sync that a window holds is not started; the window's end is a reason to look again.
+fn within_windows(decision: Decision, app: &Application, cx: &Context, now: Timestamp) -> Decision {
+    if !matches!(decision, Decision::Start(_)) {
+        return decision;
+    }
+    match windows::holds_automation(app, cx, now) {
+        None => decision,
+        Some(held) if held.broken => Decision::Refuse(held.message),
+        Some(held) => Decision::Later(held.look_again_in),
+    }
 }
 
 fn shows_spec(app: &Application, found: &Assessment) -> bool {

@@ -17,6 +17,7 @@ mod context;
 mod deletion;
 mod events;
 mod http;
+mod identity;
 mod inputs;
 mod metrics;
 mod operation;
@@ -26,6 +27,7 @@ mod settings;
 mod settings_watch;
 mod status;
 mod webhook;
+mod windows;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;

@@ -12,6 +12,7 @@
 pub mod automation;
 pub mod comparison;
 pub mod confirmation;
+pub mod deletion;
 pub mod execute;
 pub mod hooks;
 pub mod load;
@@ -23,7 +24,6 @@ pub mod targets;
 pub mod tasks;
 #[cfg(test)]
 mod testing;
-pub mod unsupported;
 
 pub use comparison::{Comparison, Item};
 pub use plan::Plan;

@@ -19,6 +19,7 @@ pub mod set;
 pub mod status;
 pub mod sync;
 pub mod wait;
+mod windows;
 pub mod workshop;
 
 pub use change::Change;
