@@ -44,3 +44,5 @@ mod sealing_changes;
 mod sealing_cli;
 #[path = "cluster/supervision.rs"]
 mod supervision;
+#[path = "cluster/tenant.rs"]
+mod tenant;
