@@ -22,18 +22,28 @@ mod customisation;
 mod deploy;
 #[path = "cluster/diff.rs"]
 mod diff;
+#[path = "cluster/drift.rs"]
+mod drift;
 #[path = "cluster/git_server.rs"]
 mod git_server;
+#[path = "cluster/guides.rs"]
+mod guides;
+#[path = "cluster/helm.rs"]
+mod helm;
 #[path = "cluster/hooks.rs"]
 mod hooks;
 #[path = "cluster/install.rs"]
 mod install;
+#[path = "cluster/install_cli.rs"]
+mod install_cli;
 #[path = "cluster/keys.rs"]
 mod keys;
 #[path = "cluster/keys_cli.rs"]
 mod keys_cli;
 #[path = "cluster/kubeseal.rs"]
 mod kubeseal;
+#[path = "cluster/repositories.rs"]
+mod repositories;
 #[path = "cluster/runbooks.rs"]
 mod runbooks;
 #[path = "cluster/sealing.rs"]
@@ -46,3 +56,5 @@ mod sealing_cli;
 mod supervision;
 #[path = "cluster/tenant.rs"]
 mod tenant;
+#[path = "cluster/webhooks.rs"]
+mod webhooks;

@@ -101,13 +101,13 @@ fn started(app: &Application, operation: &Operation, now: Timestamp) -> Step {
     Step { app: with_state(app, first_state(operation, now)), found: None, again_in: None, event }
 }
 
-/// The commits that the target revisions of the sources mean as of the last poll; empty strings where that is not known.
+/// What the target revisions of the sources mean as of the last poll; empty strings where that is not known.
 async fn resolved_targets(app: &Application, cx: &Context) -> Vec<String> {
     let mut resolved = Vec::new();
     for source in app.sources() {
         let target = source.target_revision_or_head();
-        let commit = cx.repositories.resolve(&source.repo_url, target, Freshness::Polled).await;
-        resolved.push(commit.map(|commit| commit.to_string()).unwrap_or_default());
+        let revision = cx.repositories.resolve_source(source, app.project(), target, Freshness::Polled).await;
+        resolved.push(revision.unwrap_or_default());
     }
     resolved
 }

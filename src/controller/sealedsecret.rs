@@ -22,6 +22,7 @@ mod merged;
 mod metrics;
 mod obstacle;
 mod options;
+mod outdated;
 mod reconcile;
 mod requests;
 mod secrets;
@@ -135,7 +136,9 @@ fn edited(
                 None
             }
             Ok(Event::Delete(object)) => {
-                cx.foreign.forget(&place_of(&object.metadata));
+                let place = place_of(&object.metadata);
+                cx.foreign.forget(&place);
+                cx.outdated.forget(&place);
                 None
             }
             Err(error) => {

@@ -21,6 +21,13 @@ pub fn source_problems(app: &Application, sources: &[ApplicationSource]) -> Vec<
             let reference = if multi { ", or ref" } else { "" };
             problems.push(format!("{field}.repoURL and either path or chart{reference} are required"));
         }
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+        if multi && !source.ref_name.chars().all(plain) {
+            problems.push(format!("{field}.ref `{}` may hold letters, digits, `_` and `-` only", source.ref_name));
+        }
+        if multi && !source.ref_name.is_empty() && sources[..index].iter().any(|other| other.ref_name == source.ref_name) {
+            problems.push(format!("{field}.ref `{}` is the name of another source as well", source.ref_name));
+        }
         if !source.chart.is_empty() && source.target_revision.is_empty() {
             problems.push(format!("{field}.targetRevision is required if the source is a chart"));
         }

@@ -57,6 +57,14 @@ pub enum RenderError {
     /// Helm is not installed.
     #[error("`helm` was not found, which renders charts")]
     HelmMissing,
+    /// A chart that the chart depends on could not be fetched.
+    #[error("the dependency `{name}` of the chart cannot be fetched: {error}")]
+    Dependency {
+        /// Name of the dependency.
+        name: String,
+        /// What went wrong.
+        error: SourceError,
+    },
     /// The program that renders failed.
     #[error("{program} failed: {problem}")]
     ProgramFailed {
@@ -102,7 +110,7 @@ impl RenderError {
 impl Advice for RenderError {
     fn remedy(&self) -> Remedy {
         match self {
-            Self::Source(error) => error.remedy(),
+            Self::Source(error) | Self::Dependency { error, .. } => error.remedy(),
             Self::Machine { .. } | Self::ProgramTimeout { .. } => Remedy::WaitAndRetry { after: Duration::from_secs(30) },
             _ => Remedy::FixInput,
         }
@@ -111,6 +119,10 @@ impl Advice for RenderError {
     fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Source(error) => return error.hint(),
+            Self::Dependency { .. } => {
+                "check `dependencies` in Chart.yaml; `helm dependency build` with the folder charts/ committed needs no network"
+                    .into()
+            }
             Self::InvalidManifest { .. } => {
                 "correct the file; spec.source.directory.exclude leaves out a file of a plain directory".into()
             }

@@ -25,7 +25,11 @@ impl Failures {
     pub(super) fn put(&mut self, key: RenderKey, error: &RenderError) {
         if matches!(
             error,
-            RenderError::Source(_) | RenderError::Machine { .. } | RenderError::ProgramMissing | RenderError::HelmMissing
+            RenderError::Source(_)
+                | RenderError::Dependency { .. }
+                | RenderError::Machine { .. }
+                | RenderError::ProgramMissing
+                | RenderError::HelmMissing
         ) {
             return;
         }

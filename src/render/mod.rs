@@ -31,11 +31,12 @@ use std::time::Duration;
 use crate::api::application::ApplicationSource;
 use crate::cluster::Capabilities;
 use crate::resource::Object;
-use crate::source::SourceTree;
+use crate::source::{Charts, SourceTree};
 
 pub use cache::RenderKey;
 pub use directory::MAX_COMBINED_BYTES;
 pub use error::RenderError;
+pub use helm::{Reference, References};
 pub use renderer::Renderer;
 
 /// How to render.
@@ -98,6 +99,19 @@ pub struct Request<'a> {
     pub tree: &'a SourceTree,
     /// For whom.
     pub app: &'a AppIdentity,
+    /// Sources that this one may refer to.
+    pub references: &'a References,
+    /// Where charts that a chart depends on come from; without it, whatever is not there already is an error.
+    pub charts: Option<&'a Charts>,
+}
+
+impl<'a> Request<'a> {
+    /// A request that refers to nothing else.
+    #[must_use]
+    pub fn new(source: &'a ApplicationSource, tree: &'a SourceTree, app: &'a AppIdentity) -> Self {
+        static NONE: References = References::new();
+        Self { source, tree, app, references: &NONE, charts: None }
+    }
 }
 
 /// The tool that rendered; the values of `status.sourceType`.

@@ -93,7 +93,7 @@ impl Helm {
     pub(super) async fn find(options: &Options) -> Result<Self, RenderError> {
         let named =
             options.helm.clone().or_else(|| std::env::var_os("GITOPS_HELM").filter(|path| !path.is_empty()).map(PathBuf::from));
-        let program = named.or_else(|| on_path("helm")).ok_or(RenderError::HelmMissing)?;
+        let program = named.or_else(|| on_path("helm")).filter(|program| program.is_file()).ok_or(RenderError::HelmMissing)?;
         let version = version_of(&program, &["version", "--short"]).await?;
         Ok(Self { program, version })
     }
@@ -103,18 +103,20 @@ impl Helm {
         &self.version
     }
 
-    /// Runs a command in the folder of a chart. The environment of a child has nothing that a template could see.
+    /// Runs a command in the folder of a chart; `name` is what errors call it. The environment of a child has nothing that a
+    /// template could see.
     pub(super) async fn run(
         &self,
+        name: &str,
+        folder: &Path,
         checkout: &Path,
-        folder: &str,
         home: &Path,
         arguments: &[String],
         options: &Options,
     ) -> Result<String, RenderError> {
         let limits = Limits { timeout: options.timeout, max_output_bytes: options.max_output_bytes };
-        let output = run(&self.program, arguments.iter().map(OsStr::new), &checkout.join(folder), home, &[], &limits).await;
-        output.map_err(|error| named(error, HELM_TEMPLATE, checkout, home))
+        let output = run(&self.program, arguments.iter().map(OsStr::new), folder, home, &[], &limits).await;
+        output.map_err(|error| named(error, name, checkout, home))
     }
 }
 

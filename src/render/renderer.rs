@@ -4,14 +4,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::api::application::{ApplicationSource, Directory};
-use crate::source::{SourceTree, clean_path};
+use crate::source::{Charts, SourceTree, clean_path};
 
 use super::cache::{Cache, RenderKey};
 use super::environment::Environment;
 use super::failures::Failures;
 use super::{
-    AppIdentity, Counters, Input, Options, RenderError, Rendered, Request, SourceType, blocking, detect, directory, helm,
-    kustomize, manifests, program, unknown_fields,
+    Counters, Input, Options, RenderError, Rendered, Request, SourceType, blocking, detect, directory, helm, kustomize,
+    manifests, program, unknown_fields,
 };
 
 /// Changes whenever the same inputs give another answer, so that nothing old is taken for it.
@@ -84,9 +84,14 @@ impl Renderer {
     /// # Errors
     /// The source is wrong, asks for something that is not supported, or the program that renders it fails.
     pub async fn render(&self, request: Request<'_>) -> Result<Arc<Rendered>, RenderError> {
-        let Request { source, tree, app } = request;
-        let (source, tree, app) = (source.clone(), tree.clone(), app.clone());
-        let Prepared { job, inputs, warnings } = blocking(move || prepare(&source, &tree, &app)).await?;
+        let Request { source, tree, app, references, charts } = request;
+        let (source, tree, app, references) = (source.clone(), tree.clone(), app.clone(), references.clone());
+        let prepared =
+            move || prepare(&Request { source: &source, tree: &tree, app: &app, references: &references, charts: None });
+        let Prepared { mut job, inputs, warnings } = blocking(prepared).await?;
+        if let Job::Helm(job) = &mut job {
+            job.complete(charts).await?;
+        }
         let key = self.key(&job, &inputs, &warnings).await?;
         if let Some(rendered) = self.cache().get(&key) {
             self.shared.hits.fetch_add(1, Ordering::Relaxed);
@@ -96,7 +101,7 @@ impl Renderer {
             return Err(error);
         }
         self.shared.renders.fetch_add(1, Ordering::Relaxed);
-        let (mut rendered, bytes) = match self.run(job).await {
+        let (mut rendered, bytes) = match self.run(job, charts).await {
             Ok(done) => done,
             Err(error) => {
                 self.failures().put(key, &error);
@@ -110,7 +115,7 @@ impl Renderer {
         Ok(rendered)
     }
 
-    async fn run(&self, job: Job) -> Result<(Rendered, usize), RenderError> {
+    async fn run(&self, job: Job, charts: Option<&Charts>) -> Result<(Rendered, usize), RenderError> {
         match job {
             Job::Directory { tree, path, options } => {
                 let measured = move || {
@@ -136,8 +141,8 @@ impl Renderer {
             Job::Helm(job) => {
                 let helm = self.helm().await?.clone();
                 let _permit = self.shared.processes.acquire().await.map_err(RenderError::machine)?;
-                let output = job.run(&helm, &self.shared.options).await?;
-                from_program(output, program::HELM_TEMPLATE, SourceType::Helm, job.warnings().await?).await
+                let output = job.run(&helm, &self.shared.options, charts).await?;
+                from_program(output, program::HELM_TEMPLATE, SourceType::Helm, job.warnings(charts).await?).await
             }
         }
     }
@@ -185,13 +190,13 @@ async fn from_program(
 }
 
 /// Reads what tells whether the answer is known: the tool, its options, its inputs.
-fn prepare(source: &ApplicationSource, tree: &SourceTree, app: &AppIdentity) -> Result<Prepared, RenderError> {
-    refuse_unsupported(source)?;
+fn prepare(request: &Request<'_>) -> Result<Prepared, RenderError> {
+    let Request { source, tree, app, .. } = *request;
     tree.check_links()?;
     let path = clean_path(&source.path)?;
     let files = tree.list(&path, false)?;
     let source = detect::with_overrides(source, tree, &files, app)?;
-    let environment = Environment::new(app, &source, tree.commit().as_str());
+    let environment = Environment::new(app, &source, tree.revision());
     match detect::source_type(&source, &files)? {
         SourceType::Directory => prepare_directory(&source, tree, path),
         SourceType::Kustomize => {
@@ -199,7 +204,8 @@ fn prepare(source: &ApplicationSource, tree: &SourceTree, app: &AppIdentity) -> 
             Ok(Prepared { warnings: kustomize::warnings(&source), job: Job::Kustomize(job), inputs })
         }
         SourceType::Helm => {
-            let (job, inputs, warnings) = helm::prepare(&source, tree, &path, app, &environment)?;
+            let request = Request { source: &source, ..*request };
+            let (job, inputs, warnings) = helm::prepare(&request, &path, &environment)?;
             Ok(Prepared { warnings, job: Job::Helm(job), inputs })
         }
         SourceType::Plugin => Err(RenderError::NotSupportedYet {
@@ -207,16 +213,6 @@ fn prepare(source: &ApplicationSource, tree: &SourceTree, app: &AppIdentity) -> 
             instead: "commit the rendered manifests, or use kustomize or a plain directory".into(),
         }),
     }
-}
-
-fn refuse_unsupported(source: &ApplicationSource) -> Result<(), RenderError> {
-    if source.chart.is_empty() {
-        return Ok(());
-    }
-    Err(RenderError::NotSupportedYet {
-        what: format!("a chart from a Helm repository (spec.source.chart `{}`)", source.chart),
-        instead: "commit the output of `helm template` to a Git repository".into(),
-    })
 }
 
 fn prepare_directory(source: &ApplicationSource, tree: &SourceTree, path: String) -> Result<Prepared, RenderError> {

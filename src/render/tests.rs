@@ -19,7 +19,7 @@ fn fixtures(kind: &str) -> Vec<PathBuf> {
     cases
 }
 
-fn app() -> AppIdentity {
+pub(super) fn app() -> AppIdentity {
     AppIdentity {
         app_name: "web".into(),
         instance_name: "web".into(),
@@ -32,15 +32,15 @@ fn app() -> AppIdentity {
     }
 }
 
-fn renderer() -> Renderer {
+pub(super) fn renderer() -> Renderer {
     Renderer::new(Options { kustomize: Some(tool("kustomize")), helm: Some(tool("helm")), ..Options::default() })
 }
 
-fn source(text: &str) -> ApplicationSource {
+pub(super) fn source(text: &str) -> ApplicationSource {
     serde_json::from_value(yaml::parse_one(text).unwrap()).unwrap()
 }
 
-fn values(rendered: &Rendered) -> Vec<Value> {
+pub(super) fn values(rendered: &Rendered) -> Vec<Value> {
     rendered.objects.iter().map(Object::to_value).collect()
 }
 
@@ -69,7 +69,7 @@ async fn check(renderer: &Renderer, case: &Path) -> Result<(), String> {
     repo.copy(&case.join("input")).commit("input");
     let tree = head(&repositories(cache.path()), &repo).await;
     let source = source(&std::fs::read_to_string(case.join("source.yaml")).unwrap());
-    let answer = renderer.render(Request { source: &source, tree: &tree, app: &app() }).await;
+    let answer = renderer.render(Request::new(&source, &tree, &app())).await;
     if case.join("expected.error").exists() {
         let Err(error) = answer else { return Err(format!("{}: no error", case.display())) };
         let text = advice::one_line(&error, &error).replace(tree.commit().as_str(), "$COMMIT");
@@ -191,7 +191,7 @@ async fn a_commit_that_touches_nothing_the_app_reads_renders_nothing() {
     let render = async |path: &str| {
         let tree = head(&repositories, &repo).await;
         let source = source(&format!("repoURL: {}\npath: {path}\n", repo.url()));
-        renderer.render(Request { source: &source, tree: &tree, app: &app() }).await.unwrap()
+        renderer.render(Request::new(&source, &tree, &app())).await.unwrap()
     };
     let counters = |renders, cache_hits| Counters { renders, cache_hits };
     let first = render("app").await;
@@ -212,7 +212,7 @@ async fn a_commit_that_touches_nothing_the_app_reads_renders_nothing() {
     repo.write("base/kustomization.yml", "").commit("a second kustomization makes the build fail");
     let tree = head(&repositories, &repo).await;
     let source = source(&format!("repoURL: {}\npath: app\n", repo.url()));
-    assert!(renderer.render(Request { source: &source, tree: &tree, app: &app() }).await.is_err());
+    assert!(renderer.render(Request::new(&source, &tree, &app())).await.is_err());
 
     repo.git(&["revert", "--no-edit", "HEAD"]);
     assert_eq!(render("app").await, changed);
@@ -228,7 +228,7 @@ async fn options_of_one_app_do_not_reach_another() {
     let renderer = renderer();
     let name = async |options: &str| {
         let source = source(&format!("repoURL: {}\npath: app\n{options}", repo.url()));
-        renderer.render(Request { source: &source, tree: &tree, app: &app() }).await.unwrap().objects[0].name().to_owned()
+        renderer.render(Request::new(&source, &tree, &app())).await.unwrap().objects[0].name().to_owned()
     };
     assert_eq!(name("kustomize: {namePrefix: a-}\n").await, "a-cm");
     assert_eq!(name("kustomize: {nameSuffix: -b}\n").await, "cm-b");
@@ -253,7 +253,7 @@ async fn a_build_that_fails_is_not_run_in_every_reconcile_and_says_the_same() {
     let render = async |renderer: &Renderer| {
         let tree = head(&repositories, &repo).await;
         let source = source(&format!("repoURL: {}\npath: app\n", repo.url()));
-        renderer.render(Request { source: &source, tree: &tree, app: &app() }).await.unwrap_err().to_string()
+        renderer.render(Request::new(&source, &tree, &app())).await.unwrap_err().to_string()
     };
     let counted = || std::fs::read_to_string(&runs).unwrap().lines().count();
     let first = render(&renderer).await;
@@ -276,7 +276,7 @@ async fn kubectl_serves_when_kustomize_is_absent() {
     let tree = head(&repositories(cache.path()), &repo).await;
     let renderer = Renderer::new(Options { kustomize: Some(tool("kubectl")), ..Options::default() });
     let source = source(&format!("repoURL: {}\npath: app\nkustomize: {{namePrefix: a-}}\n", repo.url()));
-    let rendered = renderer.render(Request { source: &source, tree: &tree, app: &app() }).await.unwrap();
+    let rendered = renderer.render(Request::new(&source, &tree, &app())).await.unwrap();
     assert_eq!(rendered.objects[0].name(), "a-cm");
     assert_eq!(rendered.source_type, SourceType::Kustomize);
 }
@@ -292,8 +292,17 @@ async fn a_remembered_answer_is_never_stale() {
     repo.write("app/kustomization.yaml", "resources: [../base]\nconfigMapGenerator:\n- name: gen\n  files: [data.txt]\n")
         .write("app/data.txt", "x");
     repo.write("plain/one.yaml", CONFIG_MAP).write("plain/sub/two.yaml", CONFIG_MAP);
+    let chart = |name: &str| format!("apiVersion: v2\nname: {name}\nversion: 1.0.0\n");
+    let dependency = "dependencies: [{name: lib, version: 1.x, repository: 'file://../lib'}]\n";
+    repo.write("chart/Chart.yaml", &format!("{}{dependency}", chart("web"))).write("lib/Chart.yaml", &chart("lib"));
+    let template = format!("{CONFIG_MAP}data:\n  who: {{{{ .Values.who | quote }}}}\n");
+    repo.write("chart/templates/cm.yaml", &template)
+        .write("lib/templates/cm.yaml", CONFIG_MAP)
+        .write("shared/v.yaml", "who: me\n");
     let renderer = renderer();
     let sources = [
+        "path: chart",
+        "path: chart\nhelm: {valueFiles: [/shared/*.yaml]}",
         "path: app",
         "path: plain",
         "path: plain\ndirectory: {recurse: true}",
@@ -302,10 +311,13 @@ async fn a_remembered_answer_is_never_stale() {
     let sources = sources.map(|text| source(&format!("repoURL: {}\n{text}\n", repo.url())));
     // A fixed sequence that looks arbitrary: every failure can be repeated.
     let mut state = 7_u32;
-    for step in 0..12 {
+    for step in 0..16 {
         state = state.wrapping_mul(1_103_515_245).wrapping_add(12_345);
         let content = CONFIG_MAP.replace("cm", &format!("cm{}", state >> 28));
-        match (state >> 16) % 7 {
+        match (state >> 16) % 10 {
+            7 => repo.write("lib/templates/cm.yaml", &content),
+            8 => repo.write("chart/values.yaml", &format!("who: chart{step}\n")),
+            9 => repo.write(&format!("shared/v{}.yaml", state >> 31), &format!("who: shared{step}\n")),
             0 => repo.write("base/cm.yaml", &content),
             1 => repo.write("base/kustomization.yaml", &kustomization(&format!("p{step}"))),
             2 => repo.write("app/data.txt", &content),
@@ -318,7 +330,8 @@ async fn a_remembered_answer_is_never_stale() {
         let tree = head(&repositories, &repo).await;
         let fresh = Renderer::new(renderer.shared.options.clone());
         for source in &sources {
-            let request = Request { source, tree: &tree, app: &app() };
+            let app = app();
+            let request = Request::new(source, &tree, &app);
             assert_eq!(renderer.render(request).await.unwrap(), fresh.render(request).await.unwrap(), "step {step}, {source:?}");
         }
     }

@@ -110,7 +110,7 @@ fn host_of(text: &str, address: &Address) -> String {
 }
 
 /// The complaint in words, without the times that the library adds to it: they differ in every try.
-fn certificate_problem(complaint: &str) -> String {
+pub(super) fn certificate_problem(complaint: &str) -> String {
     if complaint.starts_with("UnknownIssuer") {
         "it is signed by an authority that is not trusted here".into()
     } else if complaint.starts_with("BadSignature") {

@@ -12,14 +12,22 @@
 //! Nothing of the machine's Git configuration is used: no system or user files, no credential helpers, no prompts.
 
 mod address;
+mod any;
+mod archive;
+pub mod charts;
 mod classify;
+mod client;
+pub mod credentials;
 mod error;
 mod failure;
+mod github_app;
 mod mirror;
+mod reach;
 mod refs;
 mod repositories;
 mod repository;
 mod state;
+mod submodules;
 mod tree;
 pub mod version;
 
@@ -28,14 +36,20 @@ mod https_tests;
 #[cfg(test)]
 mod outage_tests;
 #[cfg(test)]
+mod registered_tests;
+#[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
 pub use address::Address;
+pub use any::is_elsewhere;
+use archive::Layout;
+pub(crate) use archive::texts as texts_of_archive;
+pub use charts::{Charts, Origin};
 pub use error::SourceError;
 pub use refs::Commit;
-pub use repositories::{Options, Repositories};
+pub use repositories::{Options, Repositories, Scoped};
 pub use repository::Freshness;
 pub(crate) use tree::clean_path;
 pub use tree::{Entry, EntryKind, Followed, SourceTree};

@@ -13,6 +13,12 @@ pub fn is_version(text: &str) -> bool {
     Version::parse(text).is_ok()
 }
 
+/// True for a version with all three numbers, which names one release and no other.
+#[must_use]
+pub fn is_full(text: &str) -> bool {
+    is_version(text) && text.split(['-', '+']).next().is_some_and(|numbers| numbers.split('.').count() == 3)
+}
+
 /// True for what is a constraint and no version.
 #[must_use]
 pub fn is_constraint(text: &str) -> bool {
@@ -77,6 +83,9 @@ mod tests {
         for version in ["1.2.3", "v1.2.3", "1.2", "1", "v2", "1.2.3-rc.1+build"] {
             assert!(is_version(version) && !is_constraint(version), "{version}");
         }
+        assert!(
+            ["1.2.3", "v1.2.3-a.b", "1.2.3+b.c"].into_iter().all(is_full) && !["1.2", "v1", "1.2-a.b"].into_iter().any(is_full)
+        );
         for constraint in ["1.2.*", "*", "1.x", ">=1.0.0 <2.0.0", ">=1, <2", "^1", "~1.2", "1.0 - 2.0", "!=1.2.3", "1.2.3 || 2.x"]
         {
             assert!(is_constraint(constraint), "{constraint}");

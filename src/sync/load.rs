@@ -1,13 +1,13 @@
-//! Fetches and renders one source of an Application.
+//! Fetches and renders the sources of an Application.
 
 use std::sync::Arc;
 
 use crate::api::Application;
 use crate::api::application::ApplicationSource;
 use crate::cluster::Capabilities;
-use crate::render::{AppIdentity, RenderError, Rendered, Renderer, Request};
+use crate::render::{AppIdentity, Reference, References, RenderError, Rendered, Renderer, Request};
 use crate::resource::Object;
-use crate::source::{Commit, Freshness, Repositories, SourceError};
+use crate::source::{self, Freshness, Repositories, SourceError, SourceTree};
 
 /// What the sources of one Application are loaded with.
 #[derive(Debug, Clone, Copy)]
@@ -27,7 +27,7 @@ pub struct Loader<'a> {
 /// What one source says at one commit.
 #[derive(Debug, Clone)]
 pub struct Loaded {
-    /// The commit.
+    /// The commit, the version of the chart or the digest of the artifact.
     pub revision: String,
     /// Kind of the source (`Directory`, `Kustomize`, ...); empty where it gives no manifests.
     pub source_type: String,
@@ -40,47 +40,91 @@ pub struct Loaded {
 /// Why a source gave no manifests.
 #[derive(Debug, Clone)]
 pub struct LoadError {
-    /// The commit, as far as it was found.
+    /// As in [`Loaded`], as far as it was found.
     pub revision: String,
     /// What went wrong.
     pub error: RenderError,
 }
 
 impl Loader<'_> {
-    /// Finds the commit that a revision of the source means, fetches it and renders the source.
+    /// Finds out what the revisions of the sources mean, fetches them and renders them: one answer for each source, in order.
+    ///
+    /// `asked` gives the revision of a source by its index, and how fresh its meaning has to be. A source that others refer to
+    /// and that has neither path nor chart gives no manifests, but has a revision.
     ///
     /// # Errors
-    /// When the source cannot be fetched or rendered. Its advice says whether trying again helps.
-    pub async fn load(&self, source: &ApplicationSource, revision: &str, freshness: Freshness) -> Result<Loaded, LoadError> {
-        let unresolved = |error: RenderError| LoadError { revision: String::new(), error };
-        if let Some(what) = not_git(source) {
-            return Err(unresolved(RenderError::NotSupportedYet { what, instead: "use a Git repository".into() }));
+    /// A source that cannot be fetched or rendered. Its advice says whether trying again helps.
+    pub async fn load(
+        &self,
+        sources: &[ApplicationSource],
+        asked: impl Fn(usize, &ApplicationSource) -> (String, Freshness),
+    ) -> Vec<Result<Loaded, LoadError>> {
+        let mut resolved = Vec::with_capacity(sources.len());
+        for (index, source) in sources.iter().enumerate() {
+            let (revision, freshness) = asked(index, source);
+            resolved.push(self.repositories.resolve_source(source, self.app.project(), &revision, freshness).await);
         }
-        let resolved = self.repositories.resolve(&source.repo_url, revision, freshness).await;
-        let commit = resolved.map_err(|error| unresolved(error.into()))?;
-        let revision = commit.to_string();
-        // A source that others only refer to has no manifests of its own.
-        if source.path.is_empty() {
-            return Ok(Loaded { revision, source_type: String::new(), objects: Vec::new(), warnings: Vec::new() });
+        let references = self.references(sources, &resolved).await;
+        let mut loaded = Vec::with_capacity(sources.len());
+        for (source, revision) in sources.iter().zip(resolved) {
+            loaded.push(match revision {
+                Ok(revision) => self.load_one(source, revision, &references).await,
+                Err(error) => Err(LoadError { revision: String::new(), error: error.into() }),
+            });
         }
-        let failed = |error: RenderError| LoadError { revision: commit.to_string(), error };
-        let rendered = match self.render(source, &commit).await {
-            // The cache may be deleted while it is read. That shows once, and then it is made anew.
-            Err(RenderError::Source(SourceError::CacheFailed { .. })) => self.render(source, &commit).await,
-            other => other,
-        };
-        let rendered = rendered.map_err(failed)?;
-        Ok(Loaded {
-            revision,
-            source_type: rendered.source_type.to_string(),
-            objects: rendered.objects.clone(),
-            warnings: rendered.warnings.clone(),
-        })
+        loaded
     }
 
-    async fn render(&self, source: &ApplicationSource, commit: &Commit) -> Result<Arc<Rendered>, RenderError> {
-        let tree = self.repositories.tree(&source.repo_url, commit).await?;
-        self.renderer.render(Request { source, tree: &tree, app: &self.identity() }).await
+    /// The files of the sources that others may refer to. One that cannot be read is an error for whoever refers to it.
+    async fn references(&self, sources: &[ApplicationSource], resolved: &[Result<String, SourceError>]) -> References {
+        let mut references = References::new();
+        // A single source has nothing to refer to.
+        let several = self.app.is_multi_source();
+        for (source, revision) in sources.iter().zip(resolved).filter(|(source, _)| several && !source.ref_name.is_empty()) {
+            let is_git = !source::is_elsewhere(source);
+            let tree = match revision {
+                Ok(revision) => self.tree(source, revision).await,
+                Err(error) => Err(error.clone()),
+            };
+            references.insert(source.ref_name.clone(), Reference { url: source.repo_url.clone(), is_git, tree });
+        }
+        references
+    }
+
+    async fn load_one(&self, source: &ApplicationSource, revision: String, references: &References) -> Result<Loaded, LoadError> {
+        // A source that others only refer to has no manifests of its own.
+        if source.path.is_empty() && !source::is_elsewhere(source) {
+            return Ok(Loaded { revision, source_type: String::new(), objects: Vec::new(), warnings: Vec::new() });
+        }
+        let rendered = match self.render(source, &revision, references).await {
+            // The cache may be deleted while it is read. That shows once, and then it is made anew.
+            Err(RenderError::Source(SourceError::CacheFailed { .. })) => self.render(source, &revision, references).await,
+            other => other,
+        };
+        match rendered {
+            Ok(rendered) => Ok(Loaded {
+                revision,
+                source_type: rendered.source_type.to_string(),
+                objects: rendered.objects.clone(),
+                warnings: rendered.warnings.clone(),
+            }),
+            Err(error) => Err(LoadError { revision, error }),
+        }
+    }
+
+    async fn render(
+        &self,
+        source: &ApplicationSource,
+        revision: &str,
+        references: &References,
+    ) -> Result<Arc<Rendered>, RenderError> {
+        let tree = self.tree(source, revision).await?;
+        let (app, charts) = (self.identity(), Some(self.repositories.charts()));
+        self.renderer.render(Request { source, tree: &tree, app: &app, references, charts }).await
+    }
+
+    async fn tree(&self, source: &ApplicationSource, revision: &str) -> Result<SourceTree, SourceError> {
+        self.repositories.tree_of(source, self.app.project(), revision).await
     }
 
     fn identity(&self) -> AppIdentity {
@@ -92,13 +136,6 @@ impl Loader<'_> {
             cluster: self.cluster.clone(),
         }
     }
-}
-
-fn not_git(source: &ApplicationSource) -> Option<String> {
-    if !source.chart.is_empty() {
-        return Some(format!("a chart from a Helm repository (spec.source.chart `{}`)", source.chart));
-    }
-    source.repo_url.starts_with("oci://").then(|| "an OCI artifact (spec.source.repoURL `oci://...`)".into())
 }
 
 #[cfg(test)]
@@ -117,7 +154,8 @@ mod tests {
         let app = Application::default();
         let objects = async |repositories: &Repositories| {
             let loader = Loader { app: &app, instance: "web", repositories, renderer: &renderer, cluster: &Arc::default() };
-            loader.load(&source, "main", Freshness::Now).await.unwrap().objects.len()
+            let asked = |_: usize, _: &ApplicationSource| ("main".to_owned(), Freshness::Now);
+            loader.load(std::slice::from_ref(&source), asked).await.remove(0).unwrap().objects.len()
         };
         let first = repositories(cache.path());
         assert_eq!(objects(&first).await, 1);

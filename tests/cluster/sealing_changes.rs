@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::sealing::{Bench, MARKER, SOON, key_secret, kubeseal_secret, secret};
 use crate::support::eventually;
+use crate::support::install::SERVICE_ACCOUNT;
 
 impl Bench {
     fn sealed(&self, name: &str, value: &str) -> Value {
@@ -129,4 +130,34 @@ async fn an_object_that_cannot_be_opened_does_not_stall_the_others() {
     // Only now: otherwise it might have been opened first.
     bench.apply(&bench.sealed("good", MARKER)).await;
     bench.value("good", "password", MARKER).await;
+}
+
+#[tokio::test]
+async fn opening_a_stock_takes_a_secret_a_status_and_an_event_each_and_reads_none() {
+    let mut bench = Bench::start().await;
+    bench.stop();
+    let stock: Vec<String> = (0..12).map(|number| format!("old-{number}")).collect();
+    for name in &stock {
+        bench.apply(&bench.sealed(name, MARKER)).await;
+    }
+    let mark = bench.cluster.audit().mark().await;
+    bench.restart().await;
+    eventually("an Event about each", SOON, || async {
+        let count = bench.events().await.into_iter().filter(|(reason, _)| reason == "Unsealed").count();
+        if count == stock.len() { Ok(()) } else { Err(format!("{count} of {}", stock.len())) }
+    })
+    .await;
+    let user = format!("system:serviceaccount:{}:{SERVICE_ACCOUNT}", bench.namespace.name());
+    let requests = bench.cluster.audit().of_user_since(&user, mark).await;
+    let count = |verb: &str, resource: &str, subresource: &str| {
+        let of_kind =
+            requests.iter().filter(|one| one.verb == verb && one.resource == resource && one.subresource == subresource);
+        // A request that is refused or repeated would count twice.
+        of_kind.filter(|one| one.stage == "ResponseComplete").count()
+    };
+    let writes = (count("create", "secrets", ""), count("patch", "sealedsecrets", "status"), count("create", "events", ""));
+    // One more Event: the key is in no backup.
+    assert_eq!(writes, (12, 12, 13), "{requests:?}");
+    let read: Vec<_> = requests.iter().filter(|one| one.verb == "get" && stock.contains(&one.name)).collect();
+    assert!(read.is_empty(), "{read:?}");
 }

@@ -6,6 +6,7 @@
 //! git/         bare repositories over loopback HTTP, every request counted
 //! install      the shipped CRDs and rights, for a control namespace of the test's choice
 //! controller   our controller as a process under its own ServiceAccount
+//! packages/    charts and artifacts: archives, a Helm repository over HTTP, an OCI registry
 //! original     the Sealed Secrets controller as a process, in what it takes for a pod
 //! service      a Service that leads the API server's proxy to one of these processes
 //! process      any child process that may not outlive its test
@@ -25,6 +26,7 @@ pub mod http;
 pub mod install;
 pub mod namespace;
 pub mod original;
+pub mod packages;
 pub mod plane;
 pub mod ports;
 pub mod process;

@@ -114,7 +114,7 @@ pub async fn run(args: RotateArgs, cx: &Context) -> CommandResult {
 /// What the controller publishes about the keys that it makes; the defaults where none has published anything yet.
 fn policy(published: Published) -> KeyPolicy {
     published.policy.unwrap_or_else(|| {
-        stream::say("note: the controller does not say how it makes keys; this one is made with the defaults");
+        stream::say("note: the controller does not say how it makes keys: a new one gets the defaults");
         KeyPolicy::default()
     })
 }

@@ -20,6 +20,7 @@ use super::event_queue::EventQueue;
 use super::foreign::ForeignSecrets;
 use super::metrics::SealingMetrics;
 use super::options::SealingOptions;
+use super::outdated::Outdated;
 use super::secrets::{Place, SecretIndex};
 use crate::sealing::Keyring;
 
@@ -39,6 +40,7 @@ pub struct SealingContext {
     pub(super) secrets: SecretIndex,
     pub(super) backlog: Backlog,
     pub(super) foreign: ForeignSecrets,
+    pub(super) outdated: Outdated,
     changes: OnceLock<UnboundedSender<ObjectRef<DynamicObject>>>,
     pub(super) events: EventQueue,
     recorder: Recorder,
@@ -90,6 +92,7 @@ impl SealingContext {
             secrets: SecretIndex::default(),
             backlog: Backlog::default(),
             foreign: ForeignSecrets::default(),
+            outdated: Outdated::default(),
             changes: OnceLock::new(),
             keys_ready: watch::Sender::new(false),
             requests: Arc::new(Semaphore::new(1)),

@@ -78,6 +78,8 @@ impl<K: Resource> Merge<K> {
     /// What is shown of an event of one watch.
     fn take(&mut self, index: usize, event: Event<K>) -> Vec<Event<K>> {
         let list = &mut self.lists[index];
+        // Every attempt begins a list, also those that fail.
+        list.is_failing &= matches!(event, Event::Init);
         match event {
             Event::Init => {
                 list.listed.clear();
@@ -100,7 +102,7 @@ impl<K: Resource> Merge<K> {
                 self.hide([place])
             }
             Event::InitDone => {
-                (list.is_done, list.is_failing) = (true, false);
+                list.is_done = true;
                 let listed = std::mem::take(&mut list.listed);
                 let before = std::mem::replace(&mut list.known, listed);
                 let stale: Vec<Place> = before.into_keys().filter(|place| !self.lists[index].known.contains_key(place)).collect();
@@ -220,8 +222,10 @@ mod tests {
     fn a_namespace_that_cannot_be_watched_holds_nobody_up_and_comes_as_news() {
         let mut merge = Merge::new(2, gone);
         assert_eq!(shown(merge.go_on_without(1)), [""; 0]);
+        assert_eq!(of(&mut merge, vec![(1, Event::Init)]), ["begin"]);
+        assert!(merge.lists[1].is_failing, "the same failure is not told again");
         let first = vec![(0, Event::Init), (0, Event::InitApply(object("a/one", "1"))), (0, Event::InitDone)];
-        assert_eq!(of(&mut merge, first), ["begin", "list a/one", "end"]);
+        assert_eq!(of(&mut merge, first), ["list a/one", "end"]);
         let late = vec![(1, Event::Init), (1, Event::InitApply(object("b/one", "1"))), (1, Event::InitDone)];
         assert_eq!(of(&mut merge, late), ["set b/one"]);
         assert!(!merge.lists[1].is_failing, "another failure is told again");

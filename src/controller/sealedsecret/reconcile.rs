@@ -27,7 +27,8 @@ use crate::world::ThisMachine;
 /// Brings the Secret of one SealedSecret to what it should be, and says so in its status.
 pub(super) async fn reconcile(object: Arc<DynamicObject>, cx: Arc<SealingContext>) -> Action {
     let place = place_of(&object.metadata);
-    if object.metadata.deletion_timestamp.is_some() {
+    let is_outdated = cx.outdated.holds(&place, object.metadata.resource_version.as_deref());
+    if object.metadata.deletion_timestamp.is_some() || is_outdated {
         cx.backlog.finished(&place);
         return Action::await_change();
     }

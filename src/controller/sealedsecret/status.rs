@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::SealingContext;
 use super::context::{Counters, metadata_only, sealed_secret_resource};
-use super::secrets::FIELD_MANAGER;
+use super::secrets::{FIELD_MANAGER, place_of};
 
 /// Attempts against others who write the same object.
 const ATTEMPTS: usize = 5;
@@ -94,6 +94,7 @@ pub(super) async fn write(cx: &SealingContext, object: &DynamicObject, verdict: 
         match patch_status(cx, &api, name, &parameters, &Patch::Merge(patch)).await {
             Ok(()) => {
                 Counters::add(&cx.counters().status_writes, 1);
+                cx.outdated.add(place_of(&object.metadata), current.metadata.resource_version.as_deref());
                 return Ok(true);
             }
             Err(kube::Error::Api(status)) if status.code == 409 && attempt < ATTEMPTS => match api.get_opt(name).await? {

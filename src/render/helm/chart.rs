@@ -1,16 +1,12 @@
-//! What a chart consists of: its folder, charts in other folders that it names with `file://`, and what its templates call.
+//! What a chart consists of, and what its templates call.
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use crate::source::{EntryKind, SourceTree, texts_of_archive};
 
-use crate::resource::yaml;
-use crate::source::{EntryKind, SourceTree, clean_path};
+use super::super::RenderError;
+use super::dependencies::{self, Dependency, Missing};
 
-use super::super::{RenderError, directory};
-
-/// Most charts that are reached through `file://`.
-const MAX_CHARTS: usize = 100;
 /// Functions whose answer is another one in every render.
 const CHANGING: &[&str] = &[
     "randAlphaNum",
@@ -34,80 +30,98 @@ const CHANGING: &[&str] = &[
     "encryptAES",
     "shuffle",
 ];
+/// Fields that say the same in every render, because nothing is ever installed.
+const FIXED: &[(&str, &str)] = &[("Release.IsInstall", "true"), ("Release.IsUpgrade", "false"), ("Release.Revision", "1")];
 
-/// The folders of a chart and of those it depends on through `file://`, and its dependencies from elsewhere.
+/// The folders of a chart and of those it depends on through `file://`, and what is missing in its `charts/`.
 pub(super) struct Chart {
     pub(super) folders: Vec<String>,
-    /// Name and repository of dependencies that only a network has.
-    pub(super) remote: Vec<(String, String)>,
+    pub(super) missing: Missing,
     pub(super) has_links: bool,
+    pub(super) warnings: Vec<String>,
 }
 
-/// Walks a chart. A dependency that is not there is left to Helm, which says so.
+/// Looks at a chart. A folder that is not there is left to Helm, which says so.
 pub(super) fn walk(tree: &SourceTree, folder: &str) -> Result<Chart, RenderError> {
-    let mut chart = Chart { folders: Vec::new(), remote: Vec::new(), has_links: false };
-    let (mut open, mut seen) = (vec![folder.to_owned()], BTreeSet::new());
-    while let Some(folder) = open.pop() {
-        if seen.len() == MAX_CHARTS || !seen.insert(folder.clone()) {
-            continue;
+    let listed = dependencies::listed(tree, folder)?;
+    let mut chart = Chart {
+        folders: vec![folder.to_owned()],
+        missing: dependencies::missing(tree, folder, &listed)?,
+        has_links: false,
+        warnings: Vec::new(),
+    };
+    for (dependency, inner) in &chart.missing.local {
+        let known = chart.folders.contains(inner);
+        if !known && tree.entry(inner)?.is_some_and(|entry| entry.kind == EntryKind::Directory) {
+            chart.warnings.extend(left_out(tree, dependency, inner)?);
+            chart.folders.push(inner.clone());
         }
-        let entries = tree.list(&folder, true)?;
-        chart.has_links |= entries.iter().any(|entry| entry.kind == EntryKind::Symlink);
-        for (name, repository) in dependencies(tree, &folder)? {
-            if let Some(path) = repository.strip_prefix("file://") {
-                let target = clean_path(&format!("{folder}/{path}"))
-                    .map_err(|_| RenderError::option("path", format!("the dependency `{name}` leads out of the repository")))?;
-                if tree.entry(&target)?.is_some_and(|entry| entry.kind == EntryKind::Directory) {
-                    open.push(target);
-                }
-            } else if !repository.is_empty() {
-                chart.remote.push((name, repository));
-            }
-        }
-        chart.folders.push(folder);
+    }
+    for folder in &chart.folders {
+        chart.has_links |= tree.list(folder, true)?.iter().any(|entry| entry.kind == EntryKind::Symlink);
     }
     Ok(chart)
 }
 
-/// Name and repository of each dependency in `Chart.yaml`, or `requirements.yaml` of the oldest charts.
-fn dependencies(tree: &SourceTree, folder: &str) -> Result<Vec<(String, String)>, RenderError> {
-    let mut found = Vec::new();
-    for file in ["Chart.yaml", "requirements.yaml"] {
-        let path = clean_path(&format!("{folder}/{file}"))?;
-        let entry = tree.entry(&path)?.filter(|entry| matches!(entry.kind, EntryKind::File | EntryKind::Executable));
-        let Some(entry) = entry else { continue };
-        // Helm judges the file itself, and says what is wrong with it.
-        let Ok(chart) = yaml::parse_one(&directory::decode(&path, tree.read(&entry)?)?) else { continue };
-        let text = |dependency: &Value, field| dependency[field].as_str().unwrap_or_default().to_owned();
-        let list = chart["dependencies"].as_array().into_iter().flatten();
-        found.extend(list.map(|dependency| (text(dependency, "name"), text(dependency, "repository"))));
-    }
-    Ok(found)
+/// Helm packs a chart of another folder as it is; what that one depends on in turn, it leaves out without a word.
+fn left_out(tree: &SourceTree, dependency: &Dependency, folder: &str) -> Result<Vec<String>, RenderError> {
+    let listed = dependencies::listed(tree, folder)?;
+    let missing = dependencies::missing(tree, folder, &listed).unwrap_or_default();
+    let names = missing.local.into_iter().map(|(one, _)| one.name).chain(missing.remote.into_iter().map(|one| one.name));
+    let warning = |name| {
+        format!(
+            "the chart `{}` in `{folder}` depends on `{name}`, which is not in its charts/ folder, so Helm leaves it out; commit it there",
+            dependency.name
+        )
+    };
+    Ok(names.map(warning).collect())
 }
 
-/// One sentence for each template that never gives the same answer, or that asks the cluster.
-pub(super) fn changing_templates(tree: &SourceTree, folders: &[String]) -> Result<Vec<String>, RenderError> {
+/// One sentence for each template that never gives the same answer, or that asks the cluster or for what nobody knows.
+/// `of` stands in front of their paths.
+pub(super) fn changing_templates(tree: &SourceTree, folders: &[String], of: &str) -> Result<Vec<String>, RenderError> {
     let mut warnings = Vec::new();
     for folder in folders {
         for entry in tree.list(folder, true)? {
-            if !entry.path.contains("templates/") || !matches!(entry.kind, EntryKind::File | EntryKind::Executable) {
+            let inside = entry.path.strip_prefix(folder.as_str()).unwrap_or(&entry.path);
+            if !dependencies::is_file(&entry) {
                 continue;
             }
-            let text = String::from_utf8_lossy(&tree.read(&entry)?).into_owned();
-            let called = calls(&text);
-            if let Some(function) = CHANGING.iter().find(|function| called.contains(*function)) {
-                warnings.push(format!(
-                    "`{}` calls {function}, which gives something else in every render; a new commit or a restart of the \
-                     controller makes the application OutOfSync",
-                    entry.path
-                ));
-            }
-            if called.contains("lookup") {
-                warnings.push(format!("`{}` calls lookup, which finds nothing where charts are rendered", entry.path));
+            if inside.contains("charts/") && inside.ends_with(".tgz") {
+                for (path, text) in texts_of_archive(&tree.read(&entry)?, is_template) {
+                    warnings.extend(warnings_of(&format!("{of}{}: {path}", entry.path), &text));
+                }
+            } else if is_template(inside) {
+                let text = String::from_utf8_lossy(&tree.read(&entry)?).into_owned();
+                warnings.extend(warnings_of(&format!("{of}{}", entry.path), &text));
             }
         }
     }
     Ok(warnings)
+}
+
+fn is_template(path: &str) -> bool {
+    path.contains("templates/")
+}
+
+fn warnings_of(path: &str, template: &str) -> Vec<String> {
+    let called = calls(template);
+    let mut warnings = Vec::new();
+    if let Some(function) = CHANGING.iter().find(|function| called.contains(*function)) {
+        warnings.push(format!(
+            "`{path}` calls {function}, which gives something else in every render: a new commit or a restart of the controller \
+             makes the application OutOfSync"
+        ));
+    }
+    if called.contains("lookup") {
+        warnings.push(format!("`{path}` calls lookup, which finds nothing where charts are rendered"));
+    }
+    for (field, value) in FIXED {
+        if called.iter().any(|word| word.trim_start_matches(['$', '.']) == *field) {
+            warnings.push(format!("`{path}` reads .{field}, which is always {value} where charts are rendered"));
+        }
+    }
+    warnings
 }
 
 /// The words inside `{{ }}`, strings and comments left out.
@@ -130,9 +144,19 @@ mod tests {
 
     #[test]
     fn only_calls_count() {
-        let called =
-            calls("now {{ now | quote }} {{- /* uuidv4 */ -}} {{ .Values.lookup }} {{ printf \"genCA\" (randAlpha 5) }}");
+        let template = "now {{ now | quote }} {{- /* uuidv4 */ -}} {{ .Values.lookup }} {{ printf \"genCA\" (randAlpha 5) }}";
+        let called = calls(template);
         assert!(called.contains("now") && called.contains("randAlpha"));
         assert!(!called.contains("uuidv4") && !called.contains("lookup") && !called.contains("genCA"), "{called:?}");
+    }
+
+    #[test]
+    fn what_never_compares_equal_is_named() {
+        let named = |template: &str| warnings_of("t.yaml", template).join("\n");
+        assert!(named("{{ $key := genPrivateKey \"rsa\" }}").contains("`t.yaml` calls genPrivateKey"));
+        assert!(named("{{ if (lookup \"v1\" \"Secret\" \"a\" \"b\") }}").contains("calls lookup"));
+        assert!(named("{{ if .Release.IsInstall }}").contains(".Release.IsInstall, which is always true"));
+        assert!(named("{{ if $.Release.IsUpgrade }}").contains("always false"));
+        assert!(named("{{ .Values.now }} {{ .Release.Name }} {{ include \"now\" . }}").is_empty());
     }
 }

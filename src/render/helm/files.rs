@@ -1,148 +1,186 @@
-//! Value files: which files of the commit a Helm source names, in the order in which they count.
+//! Value files: which files a Helm source names, in the order in which they count.
 //!
-//! Source: Argo CD 3.5 (reference section 1.8): relative to the chart, `/` is the root of the repository, globs in lexical
-//! order at their place; a file that is named keeps its place although a glob matches it as well.
+//! Source: Argo CD 3.5 (reference section 1.8): relative to the chart, `/` is the root of the repository, `$name/` that of another
+//! source, globs in lexical order at their place; a file that is named keeps its place although a glob matches it as well.
 
 use std::collections::BTreeSet;
 
-use crate::source::{EntryKind, Followed, SourceError, SourceTree, clean_path};
+use crate::source::{Entry, EntryKind, Followed, SourceError, SourceTree, clean_path};
 
 use super::super::environment::Environment;
 use super::super::{Input, RenderError};
+use super::references::{self, References};
 
-/// What was found for the paths of a source.
-#[derive(Default)]
-pub(super) struct Files {
-    /// Paths from the root of the repository, in order.
-    pub(super) paths: Vec<String>,
-    /// What this answer depends on.
+/// One file that Helm is told to read.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+pub(super) enum File {
+    /// Of the source itself: path from its root.
+    Own(String),
+    /// Of another source: its name, the path from its root.
+    Of(String, String),
+    /// Downloaded.
+    Url(String),
+}
+
+/// Where files are looked for.
+pub(super) struct Finder<'a> {
+    pub(super) tree: &'a SourceTree,
+    pub(super) chart: &'a str,
+    pub(super) environment: &'a Environment,
+    pub(super) references: &'a References,
+    /// What the answers depend on.
     pub(super) inputs: Vec<Input>,
     /// True when a link was followed, so that the paths alone do not say what is read.
     pub(super) linked: bool,
 }
 
-/// Finds value files.
-pub(super) fn values(
-    tree: &SourceTree,
-    chart: &str,
-    named: &[String],
-    ignore_missing: bool,
-    environment: &Environment,
-) -> Result<Files, RenderError> {
-    let mut found = Files::default();
-    let mut resolved = Vec::new();
-    for name in named {
-        resolved.push(path_of(chart, name, environment, "helm.valueFiles")?);
-    }
-    let explicit: BTreeSet<&String> = resolved.iter().filter(|path| !is_glob(path)).collect();
-    for path in &resolved {
-        if is_glob(path) {
-            let matches = matching(tree, path, &mut found)?;
-            if matches.is_empty() && !ignore_missing {
-                return Err(RenderError::option("helm.valueFiles", format!("no file matches `{path}`")));
-            }
-            for file in matches {
-                if !explicit.contains(&file) && !found.paths.contains(&file) {
-                    found.paths.push(file);
+impl Finder<'_> {
+    /// Finds value files.
+    pub(super) fn values(&mut self, named: &[String], ignore_missing: bool) -> Result<Vec<File>, RenderError> {
+        const FIELD: &str = "helm.valueFiles";
+        let resolved: Vec<File> = named.iter().map(|name| self.file(name, FIELD)).collect::<Result<_, _>>()?;
+        let explicit: BTreeSet<&File> = resolved.iter().filter(|file| !file.is_glob()).collect();
+        let mut found = Vec::new();
+        for file in &resolved {
+            if file.is_glob() {
+                let matches = self.matching(file, FIELD)?;
+                if matches.is_empty() && !ignore_missing {
+                    return Err(RenderError::option(FIELD, format!("no file matches `{file}`")));
                 }
-            }
-        } else if add(tree, path, &mut found)? {
-            found.paths.push(path.clone());
-        } else if !ignore_missing {
-            return Err(missing("helm.valueFiles", path));
-        }
-    }
-    Ok(found)
-}
-
-/// Finds the one file of a file parameter.
-pub(super) fn parameter(
-    tree: &SourceTree,
-    chart: &str,
-    name: &str,
-    environment: &Environment,
-    found: &mut Files,
-) -> Result<String, RenderError> {
-    let path = path_of(chart, name, environment, "helm.fileParameters")?;
-    if add(tree, &path, found)? { Ok(path) } else { Err(missing("helm.fileParameters", &path)) }
-}
-
-fn missing(field: &str, path: &str) -> RenderError {
-    RenderError::option(field, format!("there is no file `{path}` in the repository"))
-}
-
-/// Path from the root of the repository.
-fn path_of(chart: &str, name: &str, environment: &Environment, field: &str) -> Result<String, RenderError> {
-    if name.starts_with("https://") || name.starts_with("http://") {
-        return Err(RenderError::NotSupportedYet {
-            what: format!("a value file from a URL (spec.source.{field})"),
-            instead: "commit the file to the repository".into(),
-        });
-    }
-    let first = name.split('/').next().unwrap_or_default();
-    if let Some(reference) = first.strip_prefix('$')
-        && name.contains('/')
-        && !environment.0.contains_key(reference.trim_matches(['{', '}']))
-    {
-        return Err(RenderError::NotSupportedYet {
-            what: format!("a file of another source (`{name}` in spec.source.{field})"),
-            instead: "keep the file in the repository of the chart".into(),
-        });
-    }
-    let name = environment.substitute(name);
-    let path = match name.strip_prefix('/') {
-        Some(from_root) => from_root.to_owned(),
-        None => format!("{chart}/{name}"),
-    };
-    clean_path(&path).map_err(|_| RenderError::option(field, format!("`{name}` leads out of the repository")))
-}
-
-/// Notes a file as an input; false when there is none.
-fn add(tree: &SourceTree, path: &str, found: &mut Files) -> Result<bool, RenderError> {
-    let entry = tree.entry(path)?;
-    let file = match &entry {
-        Some(entry) if entry.kind == EntryKind::Symlink => {
-            found.linked = true;
-            match tree.follow(entry)? {
-                Followed::To(target) => Some(target),
-                Followed::Missing => None,
+                for one in matches {
+                    if !explicit.contains(&one) && !found.contains(&one) {
+                        found.push(one);
+                    }
+                }
+            } else if self.exists(file, FIELD)? {
+                found.push(file.clone());
+            } else if !ignore_missing {
+                return Err(missing(FIELD, file));
             }
         }
-        other => other.clone(),
-    };
-    found.inputs.push(Input { path: path.to_owned(), id: entry.map(|entry| entry.id) });
-    Ok(file.is_some_and(|file| matches!(file.kind, EntryKind::File | EntryKind::Executable)))
-}
-
-fn is_glob(path: &str) -> bool {
-    path.contains(['*', '?', '['])
-}
-
-/// Files that a glob matches, in lexical order. The folder above the first asterisk is the input: a new file may match.
-fn matching(tree: &SourceTree, pattern: &str, found: &mut Files) -> Result<Vec<String>, RenderError> {
-    let glob = globset::GlobBuilder::new(pattern)
-        .literal_separator(true)
-        .build()
-        .map_err(|error| RenderError::option("helm.valueFiles", format!("`{pattern}`: {}", error.kind())))?
-        .compile_matcher();
-    let plain = &pattern[..pattern.find(['*', '?', '[']).unwrap_or(pattern.len())];
-    let folder = plain.rsplit_once('/').map_or("", |(folder, _)| folder);
-    let id = tree.id_of(folder)?;
-    let present = id.is_some();
-    found.inputs.push(Input { path: folder.to_owned(), id });
-    if !present {
-        return Ok(Vec::new());
+        Ok(found)
     }
-    let entries = match tree.list(folder, true) {
-        Ok(entries) => entries,
-        Err(SourceError::PathMissing { .. }) => return Ok(Vec::new()),
-        Err(error) => return Err(error.into()),
-    };
-    let mut paths = Vec::new();
-    for entry in entries.into_iter().filter(|entry| glob.is_match(&entry.path)) {
-        if add(tree, &entry.path, found)? {
-            paths.push(entry.path);
+
+    /// Finds the file of a file parameter.
+    pub(super) fn parameter(&mut self, name: &str) -> Result<File, RenderError> {
+        const FIELD: &str = "helm.fileParameters";
+        let file = self.file(name, FIELD)?;
+        if self.exists(&file, FIELD)? { Ok(file) } else { Err(missing(FIELD, &file)) }
+    }
+
+    fn file(&self, name: &str, field: &str) -> Result<File, RenderError> {
+        if let Some((reference, path)) = references::split(name)
+            && (self.references.contains_key(reference) || !self.environment.0.contains_key(reference))
+            && !reference.starts_with('{')
+        {
+            references::find(self.references, reference, field)?;
+            let path = clean_path(&self.environment.substitute(path)).map_err(|_| outside(field, name))?;
+            return Ok(File::Of(reference.to_owned(), path));
+        }
+        let name = self.environment.substitute(name);
+        if name.starts_with("https://") || name.starts_with("http://") {
+            return Ok(File::Url(name));
+        }
+        let path = match name.strip_prefix('/') {
+            Some(from_root) => from_root.to_owned(),
+            None => format!("{}/{name}", self.chart),
+        };
+        clean_path(&path).map(File::Own).map_err(|_| outside(field, &name))
+    }
+
+    /// Notes a file as an input; false when there is none.
+    fn exists(&mut self, file: &File, field: &str) -> Result<bool, RenderError> {
+        let Some((tree, path)) = self.place(file, field)? else { return Ok(true) };
+        let entry = tree.entry(&path)?;
+        let target = match &entry {
+            Some(entry) => follow(&tree, entry)?,
+            None => None,
+        };
+        let is_link = entry.as_ref().is_some_and(|entry| entry.kind == EntryKind::Symlink);
+        self.linked |= is_link && matches!(file, File::Own(_));
+        // What a link leads to in another source is written as a file, so its content is the input.
+        let seen = if is_link && !matches!(file, File::Own(_)) { &target } else { &entry };
+        self.inputs.push(Input { path: file.to_string(), id: seen.as_ref().map(|entry| entry.id.clone()) });
+        Ok(target.is_some())
+    }
+
+    /// Files that a glob matches, in lexical order. The folder above the first wildcard is the input: a new file may match.
+    fn matching(&mut self, file: &File, field: &str) -> Result<Vec<File>, RenderError> {
+        let Some((tree, pattern)) = self.place(file, field)? else { return Ok(vec![file.clone()]) };
+        let glob = globset::GlobBuilder::new(&pattern)
+            .literal_separator(true)
+            .build()
+            .map_err(|error| RenderError::option(field, format!("`{file}`: {}", error.kind())))?
+            .compile_matcher();
+        let plain = &pattern[..pattern.find(WILDCARDS).unwrap_or(pattern.len())];
+        let folder = plain.rsplit_once('/').map_or("", |(folder, _)| folder);
+        self.inputs.push(Input { path: file.with_path(folder).to_string(), id: tree.id_of(folder)? });
+        let entries = match tree.list(folder, true) {
+            Ok(entries) => entries,
+            Err(SourceError::PathMissing { .. }) => return Ok(Vec::new()),
+            Err(error) => return Err(error.into()),
+        };
+        let mut found = Vec::new();
+        for entry in entries.into_iter().filter(|entry| glob.is_match(&entry.path)) {
+            let one = file.with_path(&entry.path);
+            if self.exists(&one, field)? {
+                found.push(one);
+            }
+        }
+        Ok(found)
+    }
+
+    /// The files among which one is, and its path there; `None` for a download.
+    fn place(&self, file: &File, field: &str) -> Result<Option<(SourceTree, String)>, RenderError> {
+        Ok(match file {
+            File::Own(path) => Some((self.tree.clone(), path.clone())),
+            File::Of(name, path) => Some((references::find(self.references, name, field)?.clone(), path.clone())),
+            File::Url(_) => None,
+        })
+    }
+}
+
+/// What starts a wildcard.
+const WILDCARDS: [char; 4] = ['*', '?', '[', '{'];
+
+impl File {
+    /// Braces alone make no glob, for upstream does not look for them.
+    fn is_glob(&self) -> bool {
+        match self {
+            Self::Own(path) | Self::Of(_, path) => path.contains(['*', '?', '[']),
+            Self::Url(_) => false,
         }
     }
-    Ok(paths)
+
+    fn with_path(&self, path: &str) -> Self {
+        match self {
+            Self::Of(name, _) => Self::Of(name.clone(), path.to_owned()),
+            Self::Own(_) | Self::Url(_) => Self::Own(path.to_owned()),
+        }
+    }
+}
+
+impl std::fmt::Display for File {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Own(path) | Self::Url(path) => f.write_str(path),
+            Self::Of(name, path) => write!(f, "${name}/{path}"),
+        }
+    }
+}
+
+/// The file that an entry is or leads to.
+pub(super) fn follow(tree: &SourceTree, entry: &Entry) -> Result<Option<Entry>, RenderError> {
+    Ok(match tree.follow(entry)? {
+        Followed::To(target) if matches!(target.kind, EntryKind::File | EntryKind::Executable) => Some(target),
+        Followed::To(_) | Followed::Missing => None,
+    })
+}
+
+fn missing(field: &str, file: &File) -> RenderError {
+    RenderError::option(field, format!("there is no file `{file}` in the repository"))
+}
+
+fn outside(field: &str, name: &str) -> RenderError {
+    RenderError::option(field, format!("`{name}` leads out of the repository"))
 }
