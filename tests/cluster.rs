@@ -54,6 +54,8 @@ mod sealing_changes;
 mod sealing_cli;
 #[path = "cluster/supervision.rs"]
 mod supervision;
+#[path = "cluster/tenant.rs"]
+mod tenant;
 #[path = "cluster/webhooks.rs"]
 mod webhooks;
 #[path = "cluster/windows.rs"]
