@@ -15,6 +15,7 @@ mod kubeseal;
 pub mod output;
 pub mod project;
 pub mod reference;
+mod repo;
 pub mod reseal;
 mod reserved;
 mod root;

@@ -14,7 +14,6 @@ pub const COMMANDS: &[(&str, &str)] = &[
     ("logs", "logs of an Application's pods; until then: kubectl logs"),
     ("migrate", "take over from Argo CD, Sealed Secrets or Flux"),
     ("render", "print the manifests of an Application"),
-    ("repo", "register repositories"),
     ("restore", "rebuild a cluster from Git and a key backup"),
     ("rollback", "go back to an earlier sync"),
     ("tree", "show the objects of an Application as a tree; until then: kubectl gitops app get NAME"),

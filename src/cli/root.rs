@@ -8,8 +8,8 @@ use clap::{Command as Clap, CommandFactory, FromArgMatches, Parser, Subcommand};
 use crate::ui::{problem, stream};
 
 use super::{
-    Color, CommandResult, Context, Exit, Failure, GlobalFlags, app, appset, check, explain, keys, kubeseal, project, reseal,
-    reserved, seal, unseal, verify, version,
+    Color, CommandResult, Context, Exit, Failure, GlobalFlags, app, appset, check, explain, keys, kubeseal, project, repo,
+    reseal, reserved, seal, unseal, verify, version,
 };
 
 /// GitOps for Kubernetes: see, diff and sync Argo CD Applications, and seal Secrets for Git.
@@ -59,6 +59,9 @@ enum Command {
     Reseal(Box<reseal::ResealArgs>),
     Verify(Box<verify::VerifyArgs>),
     Explain(Box<explain::ExplainArgs>),
+    /// Register repositories and their logins
+    #[command(subcommand)]
+    Repo(repo::RepoCommand),
     /// Look after the sealing keys
     #[command(subcommand, visible_alias = "key")]
     Keys(keys::KeysCommand),
@@ -82,6 +85,7 @@ async fn dispatch(command: Command, cx: &Context) -> CommandResult {
         Command::Reseal(args) => reseal::run(*args, cx).await,
         Command::Verify(args) => verify::run(*args, cx).await,
         Command::Explain(args) => explain::run(*args, cx).await,
+        Command::Repo(command) => repo::run(command, cx).await,
         Command::Keys(command) => keys::run(command, cx).await,
         Command::Version(args) => version::run(args, cx).await,
     }

@@ -40,7 +40,11 @@ impl IgnoreRule {
         rules.filter(|rule| rule.check().is_ok()).collect()
     }
 
-    fn check(&self) -> Result<(), jq::JqError> {
+    /// Finds the first jq path expression that cannot be run.
+    ///
+    /// # Errors
+    /// The expression and why.
+    pub fn check(&self) -> Result<(), jq::JqError> {
         self.expressions.iter().try_for_each(|expression| jq::check(expression))
     }
 

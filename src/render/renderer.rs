@@ -50,7 +50,7 @@ struct Prepared {
 enum Job {
     Directory { tree: SourceTree, path: String, options: Directory },
     Kustomize(kustomize::Job),
-    Helm(helm::Job),
+    Helm(Box<helm::Job>),
 }
 
 impl Renderer {
@@ -206,7 +206,7 @@ fn prepare(request: &Request<'_>) -> Result<Prepared, RenderError> {
         SourceType::Helm => {
             let request = Request { source: &source, ..*request };
             let (job, inputs, warnings) = helm::prepare(&request, &path, &environment)?;
-            Ok(Prepared { warnings, job: Job::Helm(job), inputs })
+            Ok(Prepared { warnings, job: Job::Helm(Box::new(job)), inputs })
         }
         SourceType::Plugin => Err(RenderError::NotSupportedYet {
             what: "spec.source.plugin".into(),
