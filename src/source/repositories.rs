@@ -122,6 +122,7 @@ impl Repositories {
     /// Takes over what is registered about repositories. Those that are reached differently from now on are forgotten, and
     /// whoever uses them is told.
     pub fn register(&self, catalogue: Catalogue) {
+        self.charts().register(catalogue.clone());
         let mut known = self.known();
         let mut changed = std::mem::take(&mut *self.refused());
         let mut stale = |known: &mut Known| {
