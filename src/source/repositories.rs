@@ -139,6 +139,7 @@ impl Repositories {
             known.remove(&key);
             delete(self.shared.options.cache_dir.join(folder_name(&key)));
         }
+        self.shared.charts.register(catalogue.clone());
         *self.shared.catalogue.write().unwrap_or_else(PoisonError::into_inner) = Some(catalogue);
         drop(known);
         for url in changed {
