@@ -40,10 +40,10 @@ impl IgnoreRule {
         rules.filter(|rule| rule.check().is_ok()).collect()
     }
 
-    /// Finds the first jq path expression that cannot be run.
+    /// Checks the jq path expressions.
     ///
     /// # Errors
-    /// The expression and why.
+    /// The first that is no path expression, or that could run without an end.
     pub fn check(&self) -> Result<(), jq::JqError> {
         self.expressions.iter().try_for_each(|expression| jq::check(expression))
     }

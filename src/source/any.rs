@@ -1,6 +1,6 @@
 //! Sources of every kind: whatever a source of an Application names, its revision is resolved and its files are read in one way.
 
-use super::charts::{self, Origin};
+use super::charts::Origin;
 use super::{Commit, Freshness, Repositories, Scoped, SourceError, SourceTree};
 use crate::api::application::ApplicationSource;
 
@@ -17,7 +17,7 @@ impl Repositories {
         revision: &str,
         freshness: Freshness,
     ) -> Result<String, SourceError> {
-        match origin(source)? {
+        match self.origin(source, project)? {
             Some(origin) => self.charts().resolve(&origin, revision, freshness).await,
             None => {
                 let commit = self.reached(source, project).resolve(&source.repo_url, revision, freshness).await?;
@@ -31,7 +31,7 @@ impl Repositories {
     /// # Errors
     /// As for [`Self::tree`] and [`super::Charts::tree`].
     pub async fn tree_of(&self, source: &ApplicationSource, project: &str, revision: &str) -> Result<SourceTree, SourceError> {
-        if let Some(origin) = origin(source)? {
+        if let Some(origin) = self.origin(source, project)? {
             return self.charts().tree(&origin, revision).await;
         }
         let unknown = || SourceError::NoSuchRevision { url: source.repo_url.clone(), revision: revision.to_owned() };
@@ -42,11 +42,11 @@ impl Repositories {
     fn reached<'a>(&'a self, source: &'a ApplicationSource, project: &'a str) -> Scoped<'a> {
         self.of_project(project).with_tag_prefix(source.tag_prefix())
     }
-}
 
-/// The origin of a source that is not in Git.
-fn origin(source: &ApplicationSource) -> Result<Option<Origin>, SourceError> {
-    Origin::of(source, charts::Access::default())
+    /// The origin of a source that is not in Git.
+    fn origin(&self, source: &ApplicationSource, project: &str) -> Result<Option<Origin>, SourceError> {
+        if is_elsewhere(source) { self.charts().origin(source, project).map(Some) } else { Ok(None) }
+    }
 }
 
 /// True for a source that is no repository of Git: a chart from a Helm repository or a registry, or an artifact.

@@ -1,6 +1,8 @@
 //! Commands about Applications.
 
+pub mod adopt;
 pub mod diff;
+pub mod drift;
 pub mod follow;
 pub mod get;
 pub mod history;
@@ -13,7 +15,7 @@ pub mod sync;
 pub mod wait;
 
 pub use model::{App, path_or_chart, revisions, short};
-pub use select::{AppRef, Selection, api, api_all, get, list as list_apps};
+pub use select::{AppRef, Selection, api, api_all, each_page, get, list as list_apps};
 
 use clap::Subcommand;
 
@@ -26,6 +28,9 @@ pub(super) enum AppCommand {
     Get(get::GetArgs),
     Status(status::StatusArgs),
     Diff(diff::DiffArgs),
+    Drift(drift::DriftArgs),
+    #[command(alias = "capture")]
+    Adopt(adopt::AdoptArgs),
     #[command(alias = "reconcile")]
     Sync(Box<sync::SyncArgs>),
     Wait(wait::WaitArgs),
@@ -38,6 +43,8 @@ pub(super) async fn run(command: AppCommand, cx: &Context) -> CommandResult {
         AppCommand::List(args) => list::run(args, cx).await,
         AppCommand::Get(args) => get::run(args, cx).await,
         AppCommand::Diff(args) => diff::run(args, cx).await,
+        AppCommand::Drift(args) => drift::run(args, cx).await,
+        AppCommand::Adopt(args) => adopt::run(args, cx).await,
         AppCommand::Status(args) => status::run(args, cx).await,
         AppCommand::Sync(args) => sync::run(*args, cx).await,
         AppCommand::Wait(args) => wait::run(args, cx).await,

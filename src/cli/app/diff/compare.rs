@@ -8,29 +8,26 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt, stream as streams};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{Api, Client};
 
 use super::predict::{Prediction, predict, tell_guesses, unanswered};
+use super::sources::{Sourced, Sources};
 use crate::advice::Advice;
 use crate::api::Application;
-use crate::api::application::{ApplicationSource, Operation, OperationState, SyncOperation};
+use crate::api::application::{Operation, OperationState, SyncOperation};
 use crate::cli::app::{App, revisions};
 use crate::cli::{Context, Failure};
 use crate::cluster::{ClusterError, Discovery, Lens, LiveObject, Writer};
 use crate::customisation::ResourceSettings;
 use crate::diff::{ObjectDiff, Rules, normalise_live, normalise_target, object_diff};
 use crate::project;
-use crate::render::{self, Renderer};
 use crate::resource::tracking::instance_name;
 use crate::resource::{GroupKind, Object, ResourceKey};
-use crate::source::{self, Freshness, Repositories};
 use crate::sync::comparison::SyncCode;
 use crate::sync::hooks::{self, Role};
-use crate::sync::load::Loader;
 use crate::sync::targets::{self, Place};
 use crate::sync::tasks::{self, Action};
 use crate::sync::{Comparison, Item, Policy, Targets, Task};
@@ -41,53 +38,81 @@ use crate::ui::{problem, stream};
 const REQUESTS: usize = 8;
 /// Name of the settings ConfigMap.
 const SETTINGS: &str = "argocd-cm";
-/// Longer than any run: one look is all a command needs.
-const NO_POLL: Duration = Duration::from_secs(24 * 60 * 60);
 
 type Live = BTreeMap<ResourceKey, Arc<LiveObject>>;
 
+/// How an Application differs, and what more was found out on the way.
+#[derive(Debug)]
+pub(in crate::cli) struct Compared {
+    pub diff: AppDiff,
+    /// Objects that differ, whole.
+    live: BTreeMap<ResourceKey, Object>,
+    source_types: Vec<String>,
+}
+
+impl Compared {
+    /// What rendered the Application's source; empty when it has several.
+    pub fn source_type(&self) -> &str {
+        match self.source_types.as_slice() {
+            [only] => only,
+            _ => "",
+        }
+    }
+
+    /// The live object as the API server gave it, with its managedFields; see [`Comparer::compare_whole`].
+    pub fn live_object(&self, key: &ResourceKey) -> Option<&Object> {
+        self.live.get(key)
+    }
+}
+
 /// Compares Applications; what several of them use is fetched once.
-pub(super) struct Comparer<'a> {
+pub(in crate::cli) struct Comparer<'a> {
     cx: &'a Context,
-    repositories: Repositories,
-    renderer: Renderer,
+    sources: Sources,
     discovery: Discovery,
     writer: Writer,
     settings: Arc<ResourceSettings>,
     lens: Lens,
-    /// Holds clones and checkouts; goes away with this value.
-    _work: tempfile::TempDir,
 }
 
 impl<'a> Comparer<'a> {
     pub async fn new(cx: &'a Context) -> Result<Self, Failure> {
         let client = cx.client().await?;
-        let work = tempfile::Builder::new().prefix("kubectl-gitops-").tempdir().map_err(|error| {
-            Failure::new("cannot make a temporary folder").with_cause(&error).with_hint("set TMPDIR to a folder with free space")
-        })?;
-        let git = source::Options::new(work.path().join("git"));
-        let rendering = render::Options { temp_dir: Some(work.path().join("render")), ..render::Options::default() };
         let lens = Lens::new(settings(cx, &client).await);
         Ok(Self {
             cx,
-            repositories: Repositories::new(source::Options { poll_interval: NO_POLL, jitter: Duration::ZERO, ..git }),
-            renderer: Renderer::new(rendering),
+            sources: Sources::new()?,
             settings: lens.settings(),
             lens,
             discovery: Discovery::new(client.clone()),
             writer: Writer::new(client),
-            _work: work,
         })
     }
 
     /// Says what a sync of an Application would change.
     pub async fn compare(&self, app: &App, revision: Option<&str>) -> Result<AppDiff, Failure> {
+        self.compare_at(app, revision).await.map(|compared| compared.diff)
+    }
+
+    /// As [`Self::compare`], and reads the objects that differ once more: comparing forgets most of their managedFields.
+    pub async fn compare_whole(&self, app: &App, revision: Option<&str>) -> Result<Compared, Failure> {
+        let mut compared = self.compare_at(app, revision).await?;
+        let differing = compared.diff.objects.iter().filter_map(|object| Some((&object.key, object.live.as_ref()?.version())));
+        for (key, version) in differing {
+            let live = self.get(key, version).await.map_err(|error| unanswered(self.cx, key, &error))?;
+            compared.live.extend(live.map(|live| (key.clone(), live)));
+        }
+        Ok(compared)
+    }
+
+    /// As [`Self::compare`], with what rendered the sources.
+    pub async fn compare_at(&self, app: &App, revision: Option<&str>) -> Result<Compared, Failure> {
         check(app, revision)?;
         let name = app.full_name();
         let app = &app.app;
         let instance = instance_name(app.namespace(), app.name(), &self.cx.flags.controller_namespace);
-        let (objects, commits) = self.load(app, &instance, revision).await?;
-        let targets = self.targets(app, &instance, objects).await?;
+        let sourced = self.load(app, &instance, revision).await?;
+        let targets = self.targets(app, &instance, sourced.objects).await?;
         let live = self.live(app, &instance, &targets).await?;
         let (predictions, rules) = self.predictions(app, &targets, &live).await?;
         tell_guesses(predictions.iter());
@@ -98,40 +123,29 @@ impl<'a> Comparer<'a> {
         for (key, _) in differing.iter().filter(|one| unseen(one)) {
             note(&format!("a sync would also mark {key} as part of {}, and change nothing else in it", app.name()));
         }
-        Ok(AppDiff {
+        let diff = AppDiff {
             app: name,
-            revision: revisions("", &commits),
+            base: "live".to_owned(),
+            revision: revisions("", &sourced.commits),
             objects: differing.into_iter().filter_map(|(_, diff)| diff).collect(),
             prunes: app.automated().is_some_and(|automated| automated.prune),
-        })
+        };
+        Ok(Compared { diff, live: BTreeMap::new(), source_types: sourced.types })
     }
 
-    async fn load(
-        &self,
-        app: &Application,
-        instance: &str,
-        revision: Option<&str>,
-    ) -> Result<(Vec<Object>, Vec<String>), Failure> {
+    async fn load(&self, app: &Application, instance: &str, revision: Option<&str>) -> Result<Sourced, Failure> {
         let cluster = self.discovery.capabilities().await.map_err(|error| Failure {
             hint: error.hint(),
             ..Failure::new("cannot look up the kinds of the cluster").with_cause(&error)
         })?;
-        let loader = Loader { app, instance, repositories: &self.repositories, renderer: &self.renderer, cluster: &cluster };
-        let (mut objects, mut commits) = (Vec::new(), Vec::new());
-        let sources: Vec<_> = app.sources().into_iter().cloned().collect();
-        let asked = |_: usize, source: &ApplicationSource| {
-            (revision.unwrap_or_else(|| source.target_revision_or_head()).to_owned(), Freshness::Now)
-        };
-        for loaded in loader.load(&sources, asked).await {
-            let loaded = loaded.map_err(|failed| Failure {
-                hint: failed.error.hint(),
-                ..Failure::new(format!("cannot render the source of {}", app.name())).with_cause(&failed.error)
-            })?;
-            loaded.warnings.iter().for_each(|warning| note(warning));
-            objects.extend(loaded.objects);
-            commits.push(loaded.revision);
-        }
-        Ok((objects, commits))
+        self.sources.load(app, instance, revision, &cluster).await
+    }
+
+    /// The manifests of an Application at a revision, without what a sync adds to them.
+    pub async fn manifests(&self, app: &App, revision: Option<&str>) -> Result<Vec<Object>, Failure> {
+        check(app, revision)?;
+        let instance = instance_name(app.app.namespace(), app.name(), &self.cx.flags.controller_namespace);
+        self.load(&app.app, &instance, revision).await.map(|sourced| sourced.objects)
     }
 
     async fn targets(&self, app: &Application, instance: &str, objects: Vec<Object>) -> Result<Targets, Failure> {
