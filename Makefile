@@ -9,7 +9,7 @@ export CARGO_TARGET_DIR
 
 control_plane := $(CARGO_TARGET_DIR)/debug/examples/control-plane
 
-.PHONY: help tools build test lint generate cluster cluster-down demo bench
+.PHONY: help tools build test lint generate cluster cluster-down demo bench release
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,3 +43,14 @@ bench: tools build ## Measure the release build; figures on stdout as JSON lines
 	@cargo bench --locked --quiet --profile dev --bench steady_state
 	@cargo bench --locked --quiet --profile dev --bench commit
 	@cargo bench --locked --quiet --profile dev --bench sealing
+
+# The platform of this machine, in Go's words, as Krew names it.
+host_platform = $(shell uname -s | tr A-Z a-z)-$(shell uname -m | sed -e s/x86_64/amd64/ -e s/aarch64/arm64/)
+
+release: ## Build the archive of the plugin for this machine, its checksum and Krew manifest, in $CARGO_TARGET_DIR/dist
+	cargo build --locked --release --bin kubectl-gitops
+	cargo build --locked --example release
+	@rm -rf $(CARGO_TARGET_DIR)/dist
+	@$(CARGO_TARGET_DIR)/debug/examples/release archive $(CARGO_TARGET_DIR)/release/kubectl-gitops $(host_platform) $(CARGO_TARGET_DIR)/dist
+	@$(CARGO_TARGET_DIR)/debug/examples/release manifest $(CARGO_TARGET_DIR)/dist
+	@cat $(CARGO_TARGET_DIR)/dist/checksums.txt

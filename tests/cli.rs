@@ -185,3 +185,119 @@ fn a_folder_is_rendered_as_it_is_and_secrets_stay_hidden() {
     let changed = fs::read_to_string(dir.path().join("app.yaml")).unwrap();
     assert!(changed.starts_with("# ours\n") && changed.contains("targetRevision: v2"), "{changed}");
 }
+
+/// Pull requests are reviewed without a cluster: here there is not even a kubeconfig.
+#[test]
+fn two_revisions_are_compared_without_a_cluster() {
+    const MARKER: &str = "marker-plaintext";
+    let folder = tempfile::tempdir().unwrap();
+    let tree = folder.path();
+    let git = |args: &[&str]| {
+        let mut git = Command::new("git");
+        git.arg("-C").arg(tree).args(args).env("GIT_CONFIG_GLOBAL", "/dev/null").env("HOME", tree);
+        for role in ["AUTHOR", "COMMITTER"] {
+            git.env(format!("GIT_{role}_NAME"), "test").env(format!("GIT_{role}_EMAIL"), "test@localhost");
+        }
+        assert!(git.output().unwrap().status.success(), "git {args:?}");
+    };
+    let write = |path: &str, text: &str| {
+        let path = tree.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    };
+    let map = |value: &str| format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: settings}}\ndata: {{k: '{value}'}}\n");
+    let secret =
+        |value: &str| format!("apiVersion: v1\nkind: Secret\nmetadata: {{name: db}}\nstringData: {{password: {value}}}\n");
+    git(&["init", "--quiet", "--initial-branch=main"]);
+    git(&["remote", "add", "origin", "https://git.example/shop.git"]);
+    write(
+        "applications/shop.yaml",
+        "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {name: shop, namespace: argocd}\nspec:\n  project: default\n  \
+         destination: {name: in-cluster, namespace: shop}\n  source: {repoURL: 'https://git.example/shop', path: app}\n",
+    );
+    write("app/settings.yaml", &map("one"));
+    write("app/db.yaml", &secret(&format!("{MARKER}-1")));
+    git(&["add", "."]);
+    git(&["commit", "--quiet", "--message", "one"]);
+    git(&["switch", "--quiet", "--create", "topic"]);
+    write("app/settings.yaml", &map("two"));
+    write("app/db.yaml", &secret(&format!("{MARKER}-2")));
+    git(&["commit", "--quiet", "--all", "--message", "two"]);
+
+    let run = |args: &[&str]| {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_kubectl-gitops"));
+        program.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", "/nonexistent").current_dir(tree).args(args);
+        let output = program.stdin(Stdio::null()).output().unwrap();
+        let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        assert!(!text.concat().contains(MARKER), "a value is shown: {text:?}");
+        (output.status.code(), text[0].clone(), text[1].clone())
+    };
+    let (code, out, err) = run(&["diff", "--revisions", "main...topic", "--offline"]);
+    assert_eq!(code, Some(1), "{out}{err}");
+    assert!(out.contains("argocd/shop: 2 change") && out.contains("  -   one\n  +   two\n"), "{out}{err}");
+    let (_, out, _) = run(&["diff", "--revisions", "main..topic", "app", "-o", "markdown"]);
+    assert!(
+        out.starts_with("### app: 2 change") && out.contains("- one\n+ two\n") && out.contains("data.password (changed)"),
+        "{out}"
+    );
+
+    // Without `..` it is compared with the files as they are.
+    write("app/settings.yaml", &map("one"));
+    write("app/db.yaml", &secret(&format!("{MARKER}-1")));
+    assert_eq!(run(&["diff", "--revisions", "main", "--exit-code"]).0, Some(0));
+    assert_eq!(run(&["diff", "--revisions", "main..no-such-branch"]).0, Some(2));
+    let (code, _, err) = run(&["diff", "--offline"]);
+    assert!(code == Some(2) && err.contains("--revisions"), "{err}");
+}
+
+/// The second page is held back until the first has been read.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_first_applications_are_shown_before_the_last_page_is_there() {
+    use axum::extract::RawQuery;
+    use serde_json::json;
+    use std::sync::Arc;
+    use tokio::io::{AsyncBufReadExt as _, BufReader};
+
+    let read = Arc::new(tokio::sync::Notify::new());
+    let waits = Arc::clone(&read);
+    let page = |from: usize, next: &str| {
+        let app = |number: usize| {
+            json!({ "metadata": { "name": format!("app-{number}"), "namespace": "argocd" },
+            "spec": { "project": "default", "destination": {} } })
+        };
+        json!({ "apiVersion": "argoproj.io/v1alpha1", "kind": "ApplicationList", "metadata": { "continue": next, "resourceVersion": "1" },
+            "items": (from..from + 250).map(app).collect::<Vec<_>>() })
+    };
+    let answer = move |RawQuery(query): RawQuery| {
+        let waits = Arc::clone(&waits);
+        async move {
+            if !query.unwrap_or_default().contains("continue=") {
+                return axum::Json(page(0, "more"));
+            }
+            waits.notified().await;
+            axum::Json(page(250, ""))
+        }
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let server = format!("http://{}", listener.local_addr().unwrap());
+    let router = axum::Router::new().fallback(answer);
+    tokio::spawn(async move { axum::serve(listener, router).await });
+
+    let mut program = tokio::process::Command::new(env!("CARGO_BIN_EXE_kubectl-gitops"));
+    program
+        .env_clear()
+        .env("HOME", "/nonexistent")
+        .args(["app", "list", "--server", &server])
+        .stdout(Stdio::piped())
+        .kill_on_drop(true);
+    let mut child = program.spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(lines.next_line().await.unwrap().unwrap().starts_with("NAME"));
+    assert!(lines.next_line().await.unwrap().unwrap().starts_with("app-0 "));
+    read.notify_one();
+    let mut rest = 0;
+    while lines.next_line().await.unwrap().is_some() {
+        rest += 1;
+    }
+    assert_eq!((rest, child.wait().await.unwrap().code()), (499, Some(0)));
+}

@@ -22,14 +22,20 @@ mod customisation;
 mod deploy;
 #[path = "cluster/diff.rs"]
 mod diff;
+#[path = "cluster/drift.rs"]
+mod drift;
 #[path = "cluster/git_server.rs"]
 mod git_server;
+#[path = "cluster/guides.rs"]
+mod guides;
 #[path = "cluster/helm.rs"]
 mod helm;
 #[path = "cluster/hooks.rs"]
 mod hooks;
 #[path = "cluster/install.rs"]
 mod install;
+#[path = "cluster/install_cli.rs"]
+mod install_cli;
 #[path = "cluster/keys.rs"]
 mod keys;
 #[path = "cluster/keys_cli.rs"]

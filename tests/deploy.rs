@@ -2,10 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+#[path = "programs/chart.rs"]
+mod chart;
 #[path = "programs/in_kube_system.rs"]
 mod in_kube_system;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -21,13 +23,18 @@ fn deploy() -> PathBuf {
 }
 
 fn documents(file: &Path) -> Vec<Value> {
-    let text = fs::read_to_string(file).unwrap();
-    serde_yaml::Deserializer::from_str(&text).map(|document| Value::deserialize(document).unwrap()).collect()
+    objects(&fs::read_to_string(file).unwrap())
+}
+
+fn objects(text: &str) -> Vec<Value> {
+    let all = serde_yaml::Deserializer::from_str(text).map(|document| Value::deserialize(document).unwrap());
+    all.filter(|document| !document.is_null()).collect()
 }
 
 fn manifests(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let mut files: Vec<_> = entries
+        .filter(|path| !path.ends_with("chart"))
         .flat_map(|path| if path.is_dir() { manifests(&path) } else { vec![path] })
         .filter(|path| path.extension().is_some_and(|ending| ending == "yaml") && !path.ends_with("kustomization.yaml"))
         .collect();
@@ -146,4 +153,86 @@ fn the_deploying_role_is_put_together_from_the_labelled_ones() {
             assert_eq!(&role["metadata"]["labels"][label], value, "{}", role["metadata"]["name"]);
         }
     }
+}
+
+/// A program of `make tools`.
+fn tool(name: &str) -> PathBuf {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tools/build.sh");
+    let output = Command::new(script).arg("--path").output().unwrap();
+    Path::new(String::from_utf8(output.stdout).unwrap().trim()).join(name)
+}
+
+fn run(program: &Path, arguments: &[&str]) -> String {
+    let output = Command::new(program).args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap();
+    assert!(output.status.success(), "{} {arguments:?}: {}", program.display(), String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// By what it is, so that the order does not matter.
+fn by_name(objects: Vec<Value>) -> BTreeMap<String, Value> {
+    let name = |object: &Value| format!("{} {} {}", object["kind"], object["metadata"]["namespace"], object["metadata"]["name"]);
+    objects.into_iter().map(|object| (name(&object), object)).collect()
+}
+
+/// What a new cluster gets, as plain manifests.
+fn shipped() -> BTreeMap<String, Value> {
+    let kustomization = &documents(&deploy().join("kustomization.yaml"))[0];
+    let files = kustomization["resources"].as_array().unwrap().iter().map(|one| deploy().join(one.as_str().unwrap()));
+    by_name(files.flat_map(|file| documents(&file)).collect())
+}
+
+fn assert_same(seen: &BTreeMap<String, Value>, wanted: &BTreeMap<String, Value>) {
+    assert_eq!(seen.keys().collect::<Vec<_>>(), wanted.keys().collect::<Vec<_>>());
+    for (name, object) in wanted {
+        assert!(seen[name] == *object, "{name} differs:\n{}\n{object}", seen[name]);
+    }
+}
+
+#[test]
+fn kustomize_gives_the_shipped_objects() {
+    assert_same(&by_name(objects(&run(&tool("kustomize"), &["build", "deploy"]))), &shipped());
+}
+
+#[test]
+fn helm_gives_the_shipped_objects() {
+    for helm in ["helm", "helm3"] {
+        let render = |more: &[&str]| {
+            let arguments = [&["template", "gitops", "deploy/chart", "--namespace", "argocd", "--include-crds"], more].concat();
+            by_name(objects(&run(&tool(helm), &arguments)))
+        };
+        let mut wanted = shipped();
+        wanted.retain(|_, object| object["kind"] != "Namespace");
+        assert_same(&render(&[]), &wanted);
+
+        let sealing = render(&["--set", "deployApplications=false,kubesealService=true,image.repository=r.example/c"]);
+        assert!(sealing.keys().all(|name| !name.contains("-deploy")), "{:?}", sealing.keys());
+        assert!(sealing.keys().any(|name| name.contains("sealed-secrets-controller")));
+        let deployment = sealing.values().find(|object| object["kind"] == "Deployment").unwrap();
+        let image = concat!("r.example/c:", env!("CARGO_PKG_VERSION"));
+        assert_eq!(deployment["spec"]["template"]["spec"]["containers"][0]["image"], image);
+    }
+}
+
+#[test]
+fn the_chart_is_made_from_the_manifests() {
+    for (name, text) in chart::files(&deploy()) {
+        let written = fs::read_to_string(deploy().join("chart").join(&name)).unwrap_or_default();
+        assert!(written == text, "deploy/chart/{name} is out of date: run `make generate`");
+    }
+}
+
+#[test]
+fn install_prints_the_shipped_objects() {
+    let printed = run(Path::new(env!("CARGO_BIN_EXE_kubectl-gitops")), &["install", "--dry-run=client"]);
+    assert_same(&by_name(objects(&printed)), &shipped());
+    let listed = run(Path::new(env!("CARGO_BIN_EXE_kubectl-gitops")), &["install", "--dry-run=client", "-o", "json"]);
+    let list: Value = serde_json::from_str(&listed).unwrap();
+    assert_same(&by_name(list["items"].as_array().unwrap().clone()), &shipped());
+}
+
+/// `version` and `doctor` read it from there.
+#[test]
+fn the_deployment_names_its_version() {
+    let deployment = one_of_kind("deployment.yaml", "Deployment");
+    assert_eq!(deployment["metadata"]["labels"]["app.kubernetes.io/version"], env!("CARGO_PKG_VERSION"));
 }

@@ -15,7 +15,7 @@ use crate::api::ApplicationSet;
 use crate::api::application::ResourceIgnoreDifferences;
 use crate::diff;
 use crate::resource::annotations::{REFRESH, RESOURCES_FINALIZER};
-use crate::resource::{Object, ResourceKey, merge_patch};
+use crate::resource::{Object, merge_patch};
 
 /// Annotations that other programs put on an Application and that stay.
 const KEPT_ANNOTATIONS: &[&str] = &["notified.notifications.argoproj.io", REFRESH, "argocd.argoproj.io/hydrate"];
@@ -357,30 +357,26 @@ pub(super) fn delete(app: &Json, clusters: &[Cluster]) -> Step {
 }
 
 /// `ignoreApplicationDifferences`, checked.
-struct IgnoreRules(Vec<(String, Vec<diff::IgnoreRule>)>);
+struct IgnoreRules(Vec<(String, diff::IgnoreRule)>);
 
 impl IgnoreRules {
     fn of(set: &ApplicationSet) -> Result<Self, String> {
         let mut rules = Vec::new();
         for (index, one) in set.spec.ignore_application_differences.iter().enumerate() {
-            let ignore = ResourceIgnoreDifferences {
-                kind: "*".into(),
-                group: "*".into(),
+            let rule = diff::IgnoreRule::from(&ResourceIgnoreDifferences {
                 json_pointers: one.json_pointers.clone(),
                 jq_path_expressions: one.jq_path_expressions.clone(),
                 ..ResourceIgnoreDifferences::default()
-            };
-            let key = ResourceKey::new("argoproj.io", "Application", set.namespace(), "");
-            let parsed = diff::rules_for(&key, &[ignore]);
-            diff::check_rules(&parsed).map_err(|error| format!("spec.ignoreApplicationDifferences[{index}]: {error}"))?;
-            rules.push((one.name.clone(), parsed));
+            });
+            rule.check().map_err(|error| format!("spec.ignoreApplicationDifferences[{index}]: {error}"))?;
+            rules.push((one.name.clone(), rule));
         }
         Ok(Self(rules))
     }
 
     fn without_ignored(&self, app: Json, name: &str) -> Json {
         let applying = self.0.iter().filter(|(only, _)| only.is_empty() || only == name);
-        let rules: Vec<&diff::IgnoreRule> = applying.flat_map(|(_, rules)| rules).collect();
+        let rules: Vec<&diff::IgnoreRule> = applying.map(|(_, rule)| rule).collect();
         if rules.is_empty() {
             return app;
         }

@@ -53,7 +53,7 @@ fn refused(status: &Status, doing: &str) -> Failure {
         (404, _)
             if status.message.contains("could not find the requested resource") || status.message.contains("page not found") =>
         {
-            failure.with_hint("the custom resources are not installed in this cluster: kubectl apply -f deploy/crds")
+            failure.with_hint("the custom resources are not installed in this cluster: kubectl gitops install")
         }
         // The words of the sealing controller, ours and Sealed Secrets' alike.
         (429, _) if status.message.trim() == "limit exceeded" => {

@@ -8,6 +8,7 @@ use tokio::sync::OnceCell;
 use tower::util::MapResponseLayer;
 
 use super::kubeconfig::{self, ConnectionError, Selected};
+use super::kuberc;
 use super::warnings::Warnings;
 use super::{Failure, GlobalFlags};
 
@@ -20,6 +21,8 @@ pub struct Context {
     streaming_client: Arc<OnceCell<kube::Client>>,
     warnings: Warnings,
     when_interrupted: Arc<Mutex<Option<String>>>,
+    /// Nobody may be asked anything, even in a terminal.
+    silent: bool,
 }
 
 impl fmt::Debug for Context {
@@ -33,6 +36,13 @@ impl Context {
     #[must_use]
     pub fn new(flags: GlobalFlags) -> Self {
         Self { flags, ..Self::default() }
+    }
+
+    /// Keeps credential programs from asking questions, for when nobody waits for one.
+    #[must_use]
+    pub fn without_questions(mut self) -> Self {
+        self.silent = true;
+        self
     }
 
     /// Gives a client for single requests, made from the kubeconfig and the flags. Standard input must have been read before.
@@ -95,6 +105,14 @@ impl Context {
         }
     }
 
+    /// The program that makes the credentials, if the user of the kubeconfig has one.
+    ///
+    /// # Errors
+    /// When there is no usable kubeconfig or context.
+    pub fn credential_program(&self) -> Result<Option<String>, ConnectionError> {
+        Ok(self.selected()?.credential_program().map(str::to_owned))
+    }
+
     /// Name of the kubeconfig user, empty when unknown.
     #[must_use]
     pub fn user_name(&self) -> String {
@@ -133,7 +151,9 @@ impl Context {
             }
             Err(other) => return Err(other),
         };
-        selected.protect_stdin(std::io::stdin().is_terminal())?;
+        let kuberc = kuberc::path(std::env::var_os("KUBERC").as_deref(), std::env::home_dir().as_deref());
+        selected.respect_kuberc(kuberc.as_deref())?;
+        selected.protect_stdin(std::io::stdin().is_terminal() && !self.silent)?;
         Ok(selected)
     }
 

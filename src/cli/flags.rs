@@ -41,7 +41,8 @@ pub enum Color {
 #[command(next_help_heading = "Kubernetes options")]
 pub struct GlobalFlags {
     /// Namespace of the object named on the command line
-    #[arg(short = 'n', long, global = true, value_name = "NAMESPACE")]
+    // The other two are argocd's.
+    #[arg(short = 'n', long, global = true, value_name = "NAMESPACE", short_alias = 'N', alias = "app-namespace")]
     pub namespace: Option<String>,
     /// Name of the kubeconfig context to use
     #[arg(long, global = true, value_name = "NAME")]
@@ -99,6 +100,7 @@ pub struct GlobalFlags {
         global = true,
         value_name = "NAMESPACE",
         hide_short_help = true,
+        alias = "control-namespace",
         env = "GITOPS_CONTROLLER_NAMESPACE",
         hide_env_values = true,
         default_value = "argocd"

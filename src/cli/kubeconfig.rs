@@ -13,7 +13,7 @@ use kube::config::{Context as KubeContext, NamedAuthInfo, NamedCluster, NamedCon
 use crate::advice::{Advice, Remedy};
 use crate::ui::nearest::nearest;
 
-use super::GlobalFlags;
+use super::{GlobalFlags, kuberc};
 
 /// Why there is no usable connection.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +56,14 @@ pub enum ConnectionError {
         /// The program.
         command: String,
     },
+    /// The user's kuberc does not let the credential plugin run.
+    #[error("the credential plugin {command:?} may not be run: {reason}")]
+    PluginRefused {
+        /// The program.
+        command: String,
+        /// What the kuberc says.
+        reason: String,
+    },
     /// The file cannot be read or understood.
     #[error("cannot use the kubeconfig")]
     Unreadable(#[from] KubeconfigError),
@@ -77,6 +85,7 @@ impl Advice for ConnectionError {
                 nearest(name, known.iter().map(String::as_str)).map(|close| format!("did you mean the {what} {close:?}?"))
             }
             Self::PluginNeedsTerminal { .. } => Some("run the command in a terminal, with the input in a file".into()),
+            Self::PluginRefused { .. } => Some("kubectl refuses it too; allow it with: kubectl kuberc set --help".into()),
             Self::Unreadable(_) => Some("kubectl config view".into()),
         }
     }
@@ -253,6 +262,22 @@ impl Selected {
     #[must_use]
     pub fn server(&self) -> &str {
         self.cluster.server.as_deref().unwrap_or_default()
+    }
+
+    /// The program that makes the credentials, if the user has one.
+    #[must_use]
+    pub fn credential_program(&self) -> Option<&str> {
+        self.user.exec.as_ref().and_then(|exec| exec.command.as_deref())
+    }
+
+    /// Keeps to what the user's kuberc says about credential plugins.
+    ///
+    /// # Errors
+    /// When it does not let this one run.
+    pub fn respect_kuberc(&self, file: Option<&Path>) -> Result<(), ConnectionError> {
+        let (Some(command), Some(file)) = (self.credential_program(), file) else { return Ok(()) };
+        let refused = |reason| ConnectionError::PluginRefused { command: command.to_owned(), reason };
+        kuberc::check(command, file, kuberc::lookup).map_err(refused)
     }
 
     /// Keeps credential plugins away from our standard input when it is not a terminal: it may hold a Secret.

@@ -8,8 +8,8 @@ use clap::{Command as Clap, CommandFactory, FromArgMatches, Parser, Subcommand};
 use crate::ui::{problem, stream};
 
 use super::{
-    Color, CommandResult, Context, Exit, Failure, GlobalFlags, app, appset, check, explain, keys, kubeseal, project, render,
-    reseal, reserved, seal, unseal, verify, version,
+    Color, CommandResult, Context, Exit, Failure, GlobalFlags, app, appset, check, completion, doctor, explain, install, keys,
+    kubeseal, project, render, reseal, reserved, seal, unseal, verify, version,
 };
 
 /// GitOps for Kubernetes: see, diff and sync Argo CD Applications, and seal Secrets for Git.
@@ -37,6 +37,9 @@ enum Command {
     #[command(visible_alias = "top")]
     Status(app::status::StatusArgs),
     Diff(app::diff::DiffArgs),
+    Drift(app::drift::DriftArgs),
+    #[command(alias = "capture")]
+    Adopt(app::adopt::AdoptArgs),
     #[command(alias = "reconcile")]
     Sync(Box<app::sync::SyncArgs>),
     Wait(app::wait::WaitArgs),
@@ -65,6 +68,10 @@ enum Command {
     /// Look after the sealing keys
     #[command(subcommand, visible_alias = "key")]
     Keys(keys::KeysCommand),
+    Install(install::InstallArgs),
+    Uninstall(install::UninstallArgs),
+    Doctor(doctor::DoctorArgs),
+    Completion(completion::CompletionArgs),
     Version(version::VersionArgs),
 }
 
@@ -72,6 +79,8 @@ async fn dispatch(command: Command, cx: &Context) -> CommandResult {
     match command {
         Command::Status(args) => app::status::run(args, cx).await,
         Command::Diff(args) => app::diff::run(args, cx).await,
+        Command::Drift(args) => app::drift::run(args, cx).await,
+        Command::Adopt(args) => app::adopt::run(args, cx).await,
         Command::Sync(args) => app::sync::run(*args, cx).await,
         Command::Wait(args) => app::wait::run(args, cx).await,
         Command::History(args) => app::history::run(args, cx).await,
@@ -88,6 +97,10 @@ async fn dispatch(command: Command, cx: &Context) -> CommandResult {
         Command::Verify(args) => verify::run(*args, cx).await,
         Command::Explain(args) => explain::run(*args, cx).await,
         Command::Keys(command) => keys::run(command, cx).await,
+        Command::Install(args) => install::run(args, cx).await,
+        Command::Uninstall(args) => install::uninstall(args, cx).await,
+        Command::Doctor(args) => doctor::run(args, cx).await,
+        Command::Completion(args) => completion::run(&args),
         Command::Version(args) => version::run(args, cx).await,
     }
 }
@@ -95,13 +108,21 @@ async fn dispatch(command: Command, cx: &Context) -> CommandResult {
 /// The whole command line as clap knows it, with the reserved words.
 #[must_use]
 pub fn command() -> Clap {
-    let reserved = reserved::words().map(|word| {
-        Clap::new(word)
-            .hide(true)
-            .disable_help_flag(true)
-            .arg(clap::Arg::new("rest").num_args(0..).trailing_var_arg(true).allow_hyphen_values(true).hide(true))
-    });
-    Root::command().subcommands(reserved)
+    let root = Root::command();
+    let of_app: Vec<Clap> = app_words(&root).map(placeholder).collect();
+    root.subcommands(reserved::words().map(placeholder)).mut_subcommand("app", |app| app.subcommands(of_app))
+}
+
+/// The reserved words after `app` that are no commands: those become commands one by one.
+fn app_words(root: &Clap) -> impl Iterator<Item = &'static str> {
+    let app = root.find_subcommand("app");
+    reserved::app_words().filter(move |word| app.is_none_or(|app| app.find_subcommand(word).is_none()))
+}
+
+/// Takes whatever follows, so that the word itself can be explained.
+fn placeholder(word: &'static str) -> Clap {
+    let rest = clap::Arg::new("rest").num_args(0..).trailing_var_arg(true).allow_hyphen_values(true).hide(true);
+    Clap::new(word).hide(true).disable_help_flag(true).arg(rest)
 }
 
 /// Runs the program with the arguments of the process.
@@ -109,6 +130,12 @@ pub fn command() -> Clap {
 pub fn main() -> ExitCode {
     if kubeseal::is_called(std::env::args_os().next().as_deref()) {
         return kubeseal::main();
+    }
+    if completion::is_called(std::env::args_os().next().as_deref()) {
+        return completion::main();
+    }
+    if completion::answer_script() {
+        return ExitCode::SUCCESS;
     }
     let exit = match parse() {
         Ok(root) => run(root),
@@ -119,7 +146,15 @@ pub fn main() -> ExitCode {
 
 fn parse() -> Result<Root, Exit> {
     let matches = command().try_get_matches().map_err(|error| report_usage(&error))?;
-    if let Some(failure) = matches.subcommand_name().and_then(reserved::explain) {
+    let reserved = match matches.subcommand() {
+        Some(("app", below)) => {
+            let word = below.subcommand_name().filter(|word| app_words(&Root::command()).any(|known| known == *word));
+            word.and_then(reserved::explain_app)
+        }
+        Some((word, _)) => reserved::explain(word),
+        None => None,
+    };
+    if let Some(failure) = reserved {
         return Err(report(&failure));
     }
     Root::from_arg_matches(&matches).map_err(|error| report_usage(&error))

@@ -36,12 +36,13 @@ struct Versions {
     server: Option<String>,
 }
 
+/// The controller as its Deployment describes it.
 #[derive(Debug, Serialize)]
-struct Controller {
-    namespace: String,
+pub(super) struct Controller {
+    pub namespace: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    version: Option<String>,
-    ready: bool,
+    pub version: Option<String>,
+    pub ready: bool,
 }
 
 /// Shows the versions.
@@ -85,7 +86,8 @@ async fn ask(versions: &mut Versions, cx: &Context) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn controller(cx: &Context) -> Result<Option<Controller>, Failure> {
+/// Looks for the controller in its namespace; `None` when there is none.
+pub(super) async fn controller(cx: &Context) -> Result<Option<Controller>, Failure> {
     let namespace = &cx.flags.controller_namespace;
     let found = Api::<Deployment>::namespaced(cx.client().await?, namespace).get_opt(CONTROLLER).await;
     let deployment = found.map_err(|error| cx.explain(&error, &format!("read deployment {CONTROLLER:?} in {namespace:?}")))?;
@@ -117,11 +119,15 @@ fn describe(versions: &Versions, client_only: bool) -> String {
     lines
 }
 
-/// Program and controller fit when their minor versions are at most one apart.
+/// Program and controller fit when their minor versions are at most one apart; an unknown version is given the benefit of the doubt.
+pub(super) fn fits(client: &str, controller: Option<&str>) -> bool {
+    let (Some(ours), Some(others)) = (minor(client), controller.and_then(minor)) else { return true };
+    ours.0 == others.0 && ours.1.abs_diff(others.1) <= 1
+}
+
 fn skew(versions: &Versions) -> Option<Problem> {
     let theirs = versions.controller.as_ref()?.version.as_ref()?;
-    let (ours, others) = (minor(&versions.client)?, minor(theirs)?);
-    (ours.0 != others.0 || ours.1.abs_diff(others.1) > 1).then(|| Problem {
+    (!fits(&versions.client, Some(theirs))).then(|| Problem {
         code: "version-skew",
         message: format!("this program is {}, the controller is {theirs}: they do not fit together", versions.client),
         hint: Some("use versions whose minor numbers are at most one apart".into()),

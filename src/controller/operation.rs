@@ -106,7 +106,7 @@ async fn resolved_targets(app: &Application, cx: &Context) -> Vec<String> {
     let mut resolved = Vec::new();
     for source in app.sources() {
         let target = source.target_revision_or_head();
-        let revision = cx.repositories.resolve_source(source, target, Freshness::Polled).await;
+        let revision = cx.repositories.resolve_source(source, app.project(), target, Freshness::Polled).await;
         resolved.push(revision.unwrap_or_default());
     }
     resolved

@@ -40,7 +40,11 @@ impl IgnoreRule {
         rules.filter(|rule| rule.check().is_ok()).collect()
     }
 
-    fn check(&self) -> Result<(), jq::JqError> {
+    /// Checks the jq path expressions.
+    ///
+    /// # Errors
+    /// The first that is no path expression, or that could run without an end.
+    pub fn check(&self) -> Result<(), jq::JqError> {
         self.expressions.iter().try_for_each(|expression| jq::check(expression))
     }
 

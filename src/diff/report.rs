@@ -155,7 +155,7 @@ fn segment(key: &str) -> String {
 }
 
 /// Fields that name the items of Kubernetes lists, the commonest first.
-const ITEM_KEYS: &[&str] =
+pub(super) const ITEM_KEYS: &[&str] =
     &["name", "mountPath", "containerPort", "port", "key", "ip", "devicePath", "topologyKey", "type", "host", "path"];
 
 fn compare_lists(path: &str, from: &[Value], to: &[Value], fields: &mut Vec<FieldChange>) {
@@ -176,7 +176,7 @@ fn compare_lists(path: &str, from: &[Value], to: &[Value], fields: &mut Vec<Fiel
     });
 }
 
-fn item_name(key: &str, item: &Value) -> Option<String> {
+pub(super) fn item_name(key: &str, item: &Value) -> Option<String> {
     match item.get(key)? {
         Value::String(text) => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),
@@ -185,7 +185,7 @@ fn item_name(key: &str, item: &Value) -> Option<String> {
 }
 
 /// True when this field gives every item a name of its own.
-fn names_all(key: &str, items: &[Value]) -> bool {
+pub(super) fn names_all(key: &str, items: &[Value]) -> bool {
     let names: BTreeSet<String> = items.iter().filter_map(|item| item_name(key, item)).collect();
     names.len() == items.len()
 }

@@ -230,7 +230,7 @@ impl Renderer {
                 let helm = self.helm().await?.clone();
                 let _permit = self.shared.processes.acquire().await.map_err(RenderError::machine)?;
                 let output = job.run(&helm, &self.shared.options, charts).await?;
-                from_program(output, program::HELM_TEMPLATE, SourceType::Helm, job.warnings().await?).await
+                from_program(output, program::HELM_TEMPLATE, SourceType::Helm, job.warnings(charts).await?).await
             }
         }
     }

@@ -39,14 +39,10 @@ enum Node {
 /// What is wrong with the archive or the disk, for people.
 pub(super) fn unpack(archive: &[u8], layout: Layout, folder: &Path) -> Result<gix::ObjectId, String> {
     let store = create(folder)?;
-    let zipped = archive.starts_with(&GZIP);
-    let reader: Box<dyn Read + '_> =
-        if zipped { Box::new(flate2::read::MultiGzDecoder::new(archive)) } else { Box::new(archive) };
-    let reader = Limited { reader, left: MAX_UNPACKED_BYTES };
     let mut root = BTreeMap::new();
     let mut count = 0;
     let unreadable = |error: std::io::Error| format!("it is no tar archive, or damaged: {error}");
-    for entry in tar::Archive::new(reader).entries().map_err(unreadable)? {
+    for entry in tar::Archive::new(reader(archive)).entries().map_err(unreadable)? {
         let mut entry = entry.map_err(unreadable)?;
         let kind = entry.header().entry_type();
         if kind.is_dir() || matches!(kind, EntryType::XGlobalHeader | EntryType::XHeader) {
@@ -81,6 +77,27 @@ pub(super) fn unpack(archive: &[u8], layout: Layout, folder: &Path) -> Result<gi
         return Err("it is no chart: it has no Chart.yaml in its top folder".into());
     }
     write(&store, &root)
+}
+
+/// The files of an archive whose path is wanted, as text; none of one that cannot be read, for whoever uses it says so.
+pub(crate) fn texts(archive: &[u8], wanted: impl Fn(&str) -> bool) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let mut reader = tar::Archive::new(reader(archive));
+    let Ok(entries) = reader.entries() else { return found };
+    for mut entry in entries.map_while(Result::ok).take(MAX_FILES) {
+        let path = entry.path().ok().and_then(|path| path.to_str().map(str::to_owned)).unwrap_or_default();
+        let mut content = Vec::new();
+        if wanted(&path) && entry.size() <= MAX_UNPACKED_BYTES && entry.read_to_end(&mut content).is_ok() {
+            found.push((path, String::from_utf8_lossy(&content).into_owned()));
+        }
+    }
+    found
+}
+
+fn reader(archive: &[u8]) -> Limited<'_> {
+    let reader: Box<dyn Read + '_> =
+        if archive.starts_with(&GZIP) { Box::new(flate2::read::MultiGzDecoder::new(archive)) } else { Box::new(archive) };
+    Limited { reader, left: MAX_UNPACKED_BYTES }
 }
 
 fn create(folder: &Path) -> Result<gix::Repository, String> {

@@ -12,6 +12,7 @@
 //! Nothing of the machine's Git configuration is used: no system or user files, no credential helpers, no prompts.
 
 mod address;
+mod any;
 mod archive;
 pub mod charts;
 mod classify;
@@ -37,8 +38,10 @@ pub(crate) mod testing;
 mod tests;
 
 pub use address::Address;
+pub use any::is_elsewhere;
 use archive::Layout;
-pub use charts::{Access, Charts, Origin};
+pub(crate) use archive::texts as texts_of_archive;
+pub use charts::{Charts, Origin};
 pub use error::SourceError;
 pub use refs::Commit;
 pub use repositories::{Options, Repositories};
@@ -46,12 +49,6 @@ pub use repository::Freshness;
 pub(crate) use tree::clean_path;
 pub use tree::{Entry, EntryKind, Followed, SourceTree};
 pub use worktree::{Worktree, WorktreeError};
-
-/// True for a source that is no repository of Git: a chart from a Helm repository or a registry, or an artifact.
-#[must_use]
-pub fn is_elsewhere(source: &crate::api::application::ApplicationSource) -> bool {
-    !source.chart.is_empty() || source.repo_url.trim().starts_with("oci://")
-}
 
 /// True when two URLs name the same repository: case and `.git` do not matter.
 #[must_use]

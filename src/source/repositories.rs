@@ -10,8 +10,7 @@ use tokio::sync::{Notify, broadcast};
 
 use super::address::Address;
 use super::repository::{Freshness, Repository};
-use super::{Access, Charts, Commit, Origin, SourceError, SourceTree};
-use crate::api::application::ApplicationSource;
+use super::{Charts, Commit, SourceError, SourceTree};
 
 /// Changes that a slow subscriber may lag behind before it misses some; it then has to look at every repository.
 const PENDING_CHANGES: usize = 256;
@@ -77,43 +76,10 @@ impl Repositories {
         Self { shared: Arc::new(Shared { options, known: Mutex::default(), charts, changes }) }
     }
 
-    /// Finds what a revision of a source means: a commit, the version of a chart, or the digest of an artifact.
-    ///
-    /// # Errors
-    /// As for [`Self::resolve`] and [`Charts::resolve`].
-    pub async fn resolve_source(
-        &self,
-        source: &ApplicationSource,
-        revision: &str,
-        freshness: Freshness,
-    ) -> Result<String, SourceError> {
-        match self.origin(source)? {
-            Some(origin) => self.shared.charts.resolve(&origin, revision, freshness).await,
-            None => self.resolve(&source.repo_url, revision, freshness).await.map(|commit| commit.to_string()),
-        }
-    }
-
-    /// The files of a source at a revision that was resolved.
-    ///
-    /// # Errors
-    /// As for [`Self::tree`] and [`Charts::tree`].
-    pub async fn tree_of(&self, source: &ApplicationSource, revision: &str) -> Result<SourceTree, SourceError> {
-        if let Some(origin) = self.origin(source)? {
-            return self.shared.charts.tree(&origin, revision).await;
-        }
-        let unknown = || SourceError::NoSuchRevision { url: source.repo_url.clone(), revision: revision.to_owned() };
-        self.tree(&source.repo_url, &Commit::parse(revision).ok_or_else(unknown)?).await
-    }
-
     /// Charts and artifacts.
     #[must_use]
     pub fn charts(&self) -> &Charts {
         &self.shared.charts
-    }
-
-    /// The origin of a source that is not in Git.
-    fn origin(&self, source: &ApplicationSource) -> Result<Option<Origin>, SourceError> {
-        Origin::of(source, Access::default())
     }
 
     /// Finds the commit that a revision means. A full commit id is its own answer, without a request.

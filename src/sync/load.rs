@@ -64,7 +64,7 @@ impl Loader<'_> {
         let mut resolved = Vec::with_capacity(sources.len());
         for (index, source) in sources.iter().enumerate() {
             let (revision, freshness) = asked(index, source);
-            resolved.push(self.repositories.resolve_source(source, &revision, freshness).await);
+            resolved.push(self.repositories.resolve_source(source, self.app.project(), &revision, freshness).await);
         }
         let references = self.references(sources, &resolved).await;
         let mut loaded = Vec::with_capacity(sources.len());
@@ -128,7 +128,7 @@ impl Loader<'_> {
     }
 
     async fn tree(&self, source: &ApplicationSource, revision: &str) -> Result<SourceTree, SourceError> {
-        self.repositories.tree_of(source, revision).await
+        self.repositories.tree_of(source, self.app.project(), revision).await
     }
 
     fn identity(&self) -> AppIdentity {

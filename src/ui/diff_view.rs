@@ -14,7 +14,9 @@ use super::{paint, text, yaml};
 pub struct AppDiff {
     /// `NAMESPACE/NAME` of the Application.
     pub app: String,
-    /// Revision that the cluster is compared with.
+    /// What is there now: `live`, or a revision.
+    pub base: String,
+    /// Revision that it is compared with.
     pub revision: String,
     /// Objects that differ, in the order of a sync.
     pub objects: Vec<ObjectDiff>,
@@ -39,7 +41,9 @@ pub fn human(diff: &AppDiff) -> String {
     page
 }
 
-fn headline(diff: &AppDiff) -> String {
+/// How many objects differ, and between what.
+#[must_use]
+pub fn headline(diff: &AppDiff) -> String {
     let number = |change: Change| diff.objects.iter().filter(|object| object.change == change).count();
     let counts = [(Change::Create, "create"), (Change::Update, "change"), (Change::Delete, "delete")];
     let told: Vec<String> = counts
@@ -48,7 +52,7 @@ fn headline(diff: &AppDiff) -> String {
         .map(|(change, word)| format!("{} {word}", number(*change)))
         .collect();
     let told = if told.is_empty() { "no difference".to_owned() } else { told.join(", ") };
-    let with = if diff.revision.is_empty() { String::new() } else { format!("   live against {}", diff.revision) };
+    let with = if diff.revision.is_empty() { String::new() } else { format!("   {} against {}", diff.base, diff.revision) };
     text::clean(&format!("{}: {told}{with}", diff.app))
 }
 
@@ -148,8 +152,10 @@ pub fn unified(diff: &AppDiff, context_lines: usize) -> String {
         let (live, predicted) = (side(object.live.as_ref()), side(object.predicted.as_ref()));
         let texts = TextDiff::from_lines(live.as_str(), predicted.as_str());
         let key = object.key.to_string();
-        let header =
-            (format!("live {key}"), format!("{} {key}", if diff.revision.is_empty() { "target" } else { &diff.revision }));
+        let header = (
+            format!("{} {key}", diff.base),
+            format!("{} {key}", if diff.revision.is_empty() { "target" } else { &diff.revision }),
+        );
         let text = texts.unified_diff().context_radius(context_lines).header(&header.0, &header.1).to_string();
         page.extend(text.lines().map(|line| unified_line(&text::clean(line))));
     }
@@ -267,7 +273,13 @@ mod tests {
             let key = live.as_ref().or(new.as_ref()).unwrap().key();
             object_diff(&key, live.as_ref(), new.as_ref())
         });
-        AppDiff { app: "argocd/web".into(), revision: "3f2c1d9".into(), objects: objects.collect(), prunes: false }
+        AppDiff {
+            app: "argocd/web".into(),
+            base: "live".into(),
+            revision: "3f2c1d9".into(),
+            objects: objects.collect(),
+            prunes: false,
+        }
     }
 
     fn plain(text: &str) -> String {

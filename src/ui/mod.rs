@@ -2,6 +2,7 @@
 
 pub mod age;
 pub mod confirm;
+pub mod diff_markdown;
 pub mod diff_view;
 pub mod live;
 pub mod nearest;

@@ -55,7 +55,7 @@ impl Bench {
     }
 
     /// An ApplicationSet whose Applications deploy the folder that their parameter `path` names.
-    fn set(&self, name: &str, generators: Value, app_name: &str, path: &str, url: &str) -> Value {
+    fn new_set(&self, name: &str, generators: Value, app_name: &str, path: &str, url: &str) -> Value {
         json!({
             "apiVersion": "argoproj.io/v1alpha1", "kind": "ApplicationSet", "metadata": { "name": name },
             "spec": {
@@ -122,7 +122,7 @@ async fn folders_become_applications_and_an_error_deletes_nothing() {
     let repo = bench.git.repo("fleet");
     repo.write("apps/one/cm.yaml", &config_map("one", "1")).write("apps/two/cm.yaml", &config_map("two", "2")).commit("two apps");
     let generators = json!([{ "git": { "repoURL": repo.url(), "revision": "HEAD", "directories": [{ "path": "apps/*" }] } }]);
-    bench.create_set(&bench.set("folders", generators, "{{path.basename}}", "{{path}}", repo.url())).await;
+    bench.create_set(&bench.new_set("folders", generators, "{{path.basename}}", "{{path}}", repo.url())).await;
     bench.wait_names("two Applications", &["one", "two"]).await;
     let first = repo.head();
     bench.wait_synced("one", &first).await;
@@ -164,7 +164,7 @@ async fn clusters_policies_and_budgets_are_honoured() {
     let url = repo.url();
     // A cluster comes and goes.
     let generators = json!([{ "clusters": { "selector": { "matchLabels": { "env": "dev" } } } }]);
-    bench.create_set(&bench.set("of-clusters", generators, "app-{{name}}", "app", url)).await;
+    bench.create_set(&bench.new_set("of-clusters", generators, "app-{{name}}", "app", url)).await;
     bench.wait_set("of-clusters", "ResourcesUpToDate", "True", "").await;
     let secrets: Api<k8s_openapi::api::core::v1::Secret> = Api::namespaced(bench.client.clone(), &bench.control);
     let secret = json!({ "metadata": { "name": "cluster-a", "labels": { "argocd.argoproj.io/secret-type": "cluster", "env": "dev" } },
@@ -179,7 +179,7 @@ async fn clusters_policies_and_budgets_are_honoured() {
     let elements = |names: &[&str]| -> Value {
         json!([{ "list": { "elements": names.iter().map(|name| json!({ "name": name })).collect::<Vec<_>>() } }])
     };
-    let mut set = bench.set("kept", elements(&["kept-a", "kept-b"]), "{{name}}", "app", url);
+    let mut set = bench.new_set("kept", elements(&["kept-a", "kept-b"]), "{{name}}", "app", url);
     set["spec"]["syncPolicy"] = json!({ "applicationsSync": "create-only" });
     set["metadata"]["finalizers"] = json!(["resources-finalizer.argocd.argoproj.io"]);
     bench.create_set(&set).await;
@@ -203,7 +203,7 @@ async fn clusters_policies_and_budgets_are_honoured() {
     bench.apps().delete_collection(&DeleteParams::default(), &ListParams::default()).await.unwrap();
     bench.wait_names("a clean table", &[]).await;
     // A budget of one: two deletions wait for an approval.
-    let mut set = bench.set("held", elements(&["h1", "h2", "h3"]), "{{name}}", "app", url);
+    let mut set = bench.new_set("held", elements(&["h1", "h2", "h3"]), "{{name}}", "app", url);
     set["metadata"]["annotations"] = json!({ "kubectl-gitops.io/deletion-budget": "1" });
     bench.create_set(&set).await;
     bench.wait_names("three", &["h1", "h2", "h3"]).await;
@@ -223,7 +223,7 @@ async fn steps_sync_one_after_the_other_and_plugins_are_asked() {
     let repo = bench.git.repo("fleet");
     repo.write("a/cm.yaml", &config_map("a", "1")).write("b/cm.yaml", &config_map("b", "1")).commit("first");
     let elements = json!([{ "name": "a", "env": "dev" }, { "name": "b", "env": "prod" }]);
-    let mut set = bench.set("steps", json!([{ "list": { "elements": elements } }]), "{{name}}", "{{name}}", repo.url());
+    let mut set = bench.new_set("steps", json!([{ "list": { "elements": elements } }]), "{{name}}", "{{name}}", repo.url());
     set["spec"]["template"]["metadata"]["labels"] = json!({ "env": "{{env}}" });
     let step = |env: &str| json!({ "matchExpressions": [{ "key": "env", "operator": "In", "values": [env] }] });
     set["spec"]["strategy"] =
@@ -277,7 +277,7 @@ async fn plugin(bench: &Bench, url: &str) {
     let data = json!({ "baseUrl": base, "token": "$my-plugin:token", "requestTimeout": "10" });
     maps.create(&PostParams::default(), &object(json!({ "metadata": { "name": "my-plugin" }, "data": data }))).await.unwrap();
     let generators = json!([{ "plugin": { "configMapRef": { "name": "my-plugin" }, "input": { "parameters": { "wanted": "from-plugin" } }, "requeueAfterSeconds": 1 } }]);
-    bench.create_set(&bench.set("asking", generators, "{{name}}", "a", url)).await;
+    bench.create_set(&bench.new_set("asking", generators, "{{name}}", "a", url)).await;
     bench.wait_set("asking", "ErrorOccurred", "True", "my-plugin").await;
     let secrets: Api<k8s_openapi::api::core::v1::Secret> = Api::namespaced(bench.client.clone(), &bench.control);
     let secret = json!({ "metadata": { "name": "my-plugin" }, "stringData": { "token": "marker-p1ug" } });

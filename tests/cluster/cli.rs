@@ -173,3 +173,26 @@ async fn a_refusal_names_the_verb_and_what_to_do() {
         assert!(seen.err.contains(&format!("User \"stranger\" cannot {verb}")) && seen.err.contains("hint: "), "{seen:?}");
     }
 }
+
+/// Asked as kubectl asks; the second answer comes from memory, so the cluster is asked once.
+#[tokio::test]
+async fn names_are_completed_from_the_cluster_and_remembered() {
+    let place = Place::new("cli-complete").await;
+    let home = tempfile::tempdir().unwrap();
+    let ask = async |words: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kubectl-gitops"));
+        command.arg0("kubectl_complete-gitops").env_clear().env("KUBECONFIG", place.cluster.kubeconfig_path());
+        command.env("HOME", home.path()).args(words);
+        String::from_utf8(command.output().await.unwrap().stdout).unwrap()
+    };
+    let namespace = place.namespace.name();
+    // The first question may come while the machine is busy; a name that is late is left out, and asked for again.
+    eventually("the name to be offered", Duration::from_secs(20), async || {
+        let answer = ask(&["-n", namespace, "app", "get", "w"]).await;
+        if answer == "web\n:4\n" { Ok(()) } else { Err(answer) }
+    })
+    .await;
+    place.applications.delete("web", &kube::api::DeleteParams::default()).await.unwrap();
+    assert_eq!(ask(&["-n", namespace, "sync", ""]).await, "web\n:4\n");
+    assert_eq!(ask(&["-n", namespace, "sync", "web", ""]).await, ":4\n", "what is there already is not offered again");
+}

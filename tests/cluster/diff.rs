@@ -16,32 +16,32 @@ use tokio::process::Command;
 
 use crate::support::git::{GitRepo, GitServer};
 use crate::support::install::{apply, crds};
-use crate::support::{Cluster, TestNamespace};
+use crate::support::{Cluster, TestNamespace, tools};
 
 /// A value that may be in its Secret and nowhere else.
-const MARKER: &str = "marker-91c4";
+pub const MARKER: &str = "marker-91c4";
 
 /// An Application `web` with its repository, and a namespace in which its objects live.
-struct Bench {
-    cluster: Cluster,
-    control: TestNamespace,
-    destination: TestNamespace,
-    client: kube::Client,
-    repo: GitRepo,
+pub struct Bench {
+    pub cluster: Cluster,
+    pub control: TestNamespace,
+    pub destination: TestNamespace,
+    pub client: kube::Client,
+    pub repo: GitRepo,
     temp: tempfile::TempDir,
     _git: GitServer,
 }
 
 /// What a command printed.
 #[derive(Debug)]
-struct Seen {
-    code: Option<i32>,
-    out: String,
-    err: String,
+pub struct Seen {
+    pub code: Option<i32>,
+    pub out: String,
+    pub err: String,
 }
 
 impl Bench {
-    async fn start() -> Self {
+    pub async fn start() -> Self {
         let cluster = Cluster::shared().await;
         let (control, destination) = (cluster.namespace("diff").await, cluster.namespace("diffed").await);
         let client = cluster.admin().await;
@@ -57,7 +57,7 @@ impl Bench {
     }
 
     /// Commits files and does what a sync of them does: marked objects, our field manager, `status.resources`.
-    async fn sync(&self, files: &[(&str, &str)]) {
+    pub async fn sync(&self, files: &[(&str, &str)]) {
         self.commit(files);
         let objects: Vec<Object> = files.iter().flat_map(|(_, text)| objects(text)).collect();
         let kinds: Vec<GroupKind> = objects.iter().map(Object::group_kind).collect();
@@ -85,7 +85,7 @@ impl Bench {
         apps.patch("web", &PatchParams::default(), &status).await.unwrap();
     }
 
-    fn commit(&self, files: &[(&str, &str)]) -> String {
+    pub fn commit(&self, files: &[(&str, &str)]) -> String {
         for (path, text) in files {
             self.repo.write(path, text);
         }
@@ -97,11 +97,26 @@ impl Bench {
     }
 
     async fn diff_with(&self, arguments: &[&str], variables: &[(&str, &std::ffi::OsStr)]) -> Seen {
+        self.gitops_with(".", &[&["diff", "web"], arguments].concat(), variables).await
+    }
+
+    /// Runs the program in a folder, with the pinned programs on its `PATH`.
+    pub async fn gitops(&self, folder: impl AsRef<std::path::Path>, arguments: &[&str]) -> Seen {
+        let path = format!("{}:/usr/bin:/bin", tools().bin().display());
+        self.gitops_with(folder, arguments, &[("PATH", path.as_ref())]).await
+    }
+
+    async fn gitops_with(
+        &self,
+        folder: impl AsRef<std::path::Path>,
+        arguments: &[&str],
+        variables: &[(&str, &std::ffi::OsStr)],
+    ) -> Seen {
         let mut command = Command::new(env!("CARGO_BIN_EXE_kubectl-gitops"));
         command.env_clear().env("HOME", "/nonexistent").env("TMPDIR", self.temp.path()).kill_on_drop(true);
-        command.envs(variables.iter().copied());
-        command.args(["diff", "web", "--kubeconfig"]).arg(self.cluster.kubeconfig_path());
-        command.args(["--controller-namespace", self.control.name()]).args(arguments);
+        command.envs(variables.iter().copied()).current_dir(folder).args(arguments);
+        command.arg("--kubeconfig").arg(self.cluster.kubeconfig_path());
+        command.args(["--controller-namespace", self.control.name()]);
         let output = command.output().await.unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         let left: Vec<_> = fs::read_dir(self.temp.path()).unwrap().flatten().collect();
@@ -115,16 +130,16 @@ fn objects(text: &str) -> Vec<Object> {
     documents.map(|value| Object::from_value(value).unwrap()).collect()
 }
 
-fn config_map(name: &str) -> String {
+pub fn config_map(name: &str) -> String {
     format!("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {name}\ndata:\n  k: v\n")
 }
 
-fn secret(password: &str) -> String {
+pub fn secret(password: &str) -> String {
     format!("apiVersion: v1\nkind: Secret\nmetadata:\n  name: db\nstringData:\n  user: ann\n  password: {password}\n")
 }
 
 /// A Deployment in spellings that the API server does not keep.
-const DEPLOYMENT: &str = "apiVersion: apps/v1
+pub const DEPLOYMENT: &str = "apiVersion: apps/v1
 kind: Deployment
 metadata:
   name: web

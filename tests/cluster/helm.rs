@@ -54,13 +54,13 @@ async fn a_chart_from_git_is_applied_with_its_hooks_and_follows_its_values() {
     let first = repo.commit("first");
     let mut app = bench.app("web", repo.url());
     app["spec"]["source"]["helm"] = json!({ "valueFiles": ["/values/prod.yaml"],
-        "parameters": [{ "name": "ingress.enabled", "value": "true" }], "releaseName": "book" });
+        "parameters": [{ "name": "service.port", "value": "8080" }], "releaseName": "book" });
     bench.create(&app).await;
     let status = bench.wait_synced("web", &first).await;
     assert_eq!(status.source_type.as_deref(), Some("Helm"));
     let mut kinds: Vec<&str> = status.resources.iter().map(|resource| resource.kind.as_str()).collect();
     kinds.sort_unstable();
-    assert_eq!(kinds, ["Deployment", "Ingress", "Job", "Service", "StatefulSet"]);
+    assert_eq!(kinds, ["Deployment", "Job", "Service", "StatefulSet"]);
     assert_eq!(bench.replicas("book-guestbook").await, Some(2));
     let results = status.operation_state.unwrap().sync_result.unwrap().resources;
     let hook = results.iter().find(|result| result.kind == "Job").unwrap();

@@ -88,6 +88,8 @@ async fn a_key_is_rotated_used_proven_and_retired() {
     assert!(refused.stdout.contains(&needed) && refused.stdout.contains(&format!("db.yaml:1 {needed}")), "{}", refused.stdout);
     assert!(refused.stdout.contains("is in no backup"), "{}", refused.stdout);
 
+    // Beside the file an unchanged value would keep its ciphertext, and with it the old key.
+    fs::remove_file(folder.path().join("db.yaml")).unwrap();
     seal(&bench, folder.path(), "db").await;
     backup_and_prove(&bench, folder.path());
     let listed = report(&admin(&bench, &["keys", "list", "-o", "json"]).done());

@@ -40,7 +40,7 @@ fn sections(guide: &str) -> BTreeMap<String, String> {
 }
 
 /// A person at a shell, with the programs that the guides speak of.
-struct Shell<'a> {
+pub struct Shell<'a> {
     kubeconfig: PathBuf,
     folder: &'a Path,
     path: String,
@@ -48,7 +48,7 @@ struct Shell<'a> {
 }
 
 impl<'a> Shell<'a> {
-    fn new(cluster: &Cluster, folder: &'a Path, variables: &[(&'static str, &str)]) -> Self {
+    pub fn new(cluster: &Cluster, folder: &'a Path, variables: &[(&'static str, &str)]) -> Self {
         let programs = folder.join("bin");
         fs::create_dir_all(&programs).unwrap();
         let built = Path::new(env!("CARGO_BIN_EXE_kubectl-gitops")).parent().unwrap();
@@ -62,22 +62,23 @@ impl<'a> Shell<'a> {
             assert!(target.exists(), "{} is not built", target.display());
             std::os::unix::fs::symlink(target, programs.join(name)).unwrap();
         }
-        let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
+        let path = format!("{}:{}:{}", programs.display(), tools().bin().display(), std::env::var("PATH").unwrap());
         let variables = variables.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
         Self { kubeconfig: cluster.kubeconfig_path(), folder, path, variables }
     }
 
     /// Runs the commands of a guide; the first that fails fails the test.
-    fn follow(&self, name: &str) -> String {
+    pub fn follow(&self, name: &str) -> String {
         self.run(name, &commands(&guide(name)))
     }
 
-    fn run(&self, guide: &str, commands: &str) -> String {
+    /// Runs commands; the name is for the failure.
+    pub fn run(&self, guide: &str, commands: &str) -> String {
         let mut shell = Command::new("sh");
         shell.args(["-eux", "-c", commands]).current_dir(self.folder).env_clear().env("PATH", &self.path);
         shell.env("HOME", self.folder).env("KUBECONFIG", &self.kubeconfig);
-        shell.envs(self.variables.iter().map(|(name, value)| (name, value)));
-        let output = shell.env("REPO", "shop").output().unwrap();
+        shell.env("REPO", "shop").envs(self.variables.iter().map(|(name, value)| (name, value)));
+        let output = shell.output().unwrap();
         let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).join("\n");
         assert!(output.status.success(), "{guide} does not work:\n{text}");
         assert!(

@@ -2,6 +2,7 @@
 //!
 //! A library test compares each of them with what the code says now, so a forgotten run fails `make test`.
 
+mod chart;
 mod in_kube_system;
 
 use std::path::Path;
@@ -13,6 +14,9 @@ fn main() -> io::Result<()> {
         write(&root.join("deploy/crds").join(name), &text)?;
     }
     write(&root.join("deploy/optional/in-kube-system.yaml"), &in_kube_system::manifests(&root.join("deploy")))?;
+    for (name, text) in chart::files(&root.join("deploy")) {
+        write(&root.join("deploy/chart").join(name), &text)?;
+    }
     write(&root.join("docs/reference/cli.md"), &kubectl_gitops::cli::reference::markdown())
 }
 

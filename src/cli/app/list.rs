@@ -12,7 +12,7 @@ use crate::ui::{age, stream};
 
 use super::follow::{Change, Follower};
 use super::model::path_or_chart;
-use super::{App, AppRef, Selection};
+use super::{App, AppRef, Selection, each_page};
 
 /// List Applications, worst first.
 ///
@@ -47,6 +47,9 @@ pub struct ListArgs {
 /// # Errors
 /// When the API server refuses.
 pub async fn run(args: ListArgs, cx: &Context) -> CommandResult {
+    if args.comes_by_pages() {
+        return print_pages(&args, cx).await;
+    }
     let mut apps = args.selection.read(cx).await?;
     apps.retain(|app| args.wants(app));
     if args.watch && args.output.is_some_and(Output::is_machine) {
@@ -56,6 +59,35 @@ pub async fn run(args: ListArgs, cx: &Context) -> CommandResult {
     }
     if args.watch {
         return watch(&args, &apps, cx).await;
+    }
+    Ok(Exit::Done)
+}
+
+/// Prints each page as it comes: of a thousand Applications the first are read before the last are there.
+async fn print_pages(args: &ListArgs, cx: &Context) -> CommandResult {
+    let (all, wide) = (args.selection.all_namespaces, args.output == Some(Output::Wide));
+    let mut first: Option<Table> = None;
+    each_page(cx, all, args.selection.selector.as_deref(), |mut apps| {
+        apps.retain(|app| args.wants(app));
+        match &first {
+            _ if args.output == Some(Output::Name) => {
+                apps.iter().for_each(|app| stream::out(&format!("application.argoproj.io/{}\n", app.name())));
+            }
+            None if apps.is_empty() => {}
+            None => {
+                let table = table(&apps, wide, all, age::now());
+                stream::out(&table.render(stream::width(), !args.no_headers));
+                first = Some(table);
+            }
+            Some(table) => {
+                let row = |app: &App| table.later_row(&cells(app, wide, all, age::now()), stream::width());
+                stream::out(&apps.iter().map(row).collect::<String>());
+            }
+        }
+    })
+    .await?;
+    if first.is_none() && args.output != Some(Output::Name) {
+        stream::say(&args.nothing_found(cx));
     }
     Ok(Exit::Done)
 }
@@ -98,6 +130,12 @@ async fn watch(args: &ListArgs, apps: &[App], cx: &Context) -> CommandResult {
 }
 
 impl ListArgs {
+    /// A document must be whole, and what is watched is remembered.
+    fn comes_by_pages(&self) -> bool {
+        let is_document = matches!(self.output, Some(Output::Json | Output::Yaml));
+        self.selection.names.is_empty() && !self.watch && !is_document
+    }
+
     fn wants(&self, app: &App) -> bool {
         let repo = |wanted: &String| app.app.sources().iter().any(|source| same_repo(&source.repo_url, wanted));
         let destination = &app.app.spec.destination;

@@ -1,9 +1,11 @@
 //! Commands about Applications.
 
+pub mod adopt;
 mod change;
 pub mod create;
 pub mod delete;
 pub mod diff;
+pub mod drift;
 pub mod follow;
 pub mod get;
 pub mod history;
@@ -22,7 +24,7 @@ pub mod workshop;
 pub use change::Change;
 pub use model::{App, path_or_chart, revisions, short};
 pub use options::SourceOptions;
-pub use select::{AppRef, Selection, api, api_all, get, list as list_apps};
+pub use select::{AppRef, Selection, api, api_all, each_page, get, list as list_apps};
 
 use clap::Subcommand;
 
@@ -35,6 +37,9 @@ pub(super) enum AppCommand {
     Get(get::GetArgs),
     Status(status::StatusArgs),
     Diff(diff::DiffArgs),
+    Drift(drift::DriftArgs),
+    #[command(alias = "capture")]
+    Adopt(adopt::AdoptArgs),
     #[command(alias = "reconcile")]
     Sync(Box<sync::SyncArgs>),
     Wait(wait::WaitArgs),
@@ -54,6 +59,8 @@ pub(super) async fn run(command: AppCommand, cx: &Context) -> CommandResult {
         AppCommand::List(args) => list::run(args, cx).await,
         AppCommand::Get(args) => get::run(args, cx).await,
         AppCommand::Diff(args) => diff::run(args, cx).await,
+        AppCommand::Drift(args) => drift::run(args, cx).await,
+        AppCommand::Adopt(args) => adopt::run(args, cx).await,
         AppCommand::Status(args) => status::run(args, cx).await,
         AppCommand::Sync(args) => sync::run(*args, cx).await,
         AppCommand::Wait(args) => wait::run(args, cx).await,

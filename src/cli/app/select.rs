@@ -9,8 +9,8 @@ use crate::ui::nearest::nearest;
 
 use super::App;
 
-/// How many objects one page of a list holds, as kubectl's chunk size.
-const PAGE: u32 = 500;
+/// How many objects one page of a list holds: half of kubectl's chunk size, so that something is seen soon.
+const PAGE: u32 = 250;
 
 /// One Application by namespace and name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -156,11 +156,27 @@ async fn not_found(cx: &Context, app: &AppRef) -> Failure {
     }
 }
 
-/// Lists Applications, page by page.
+/// Lists Applications, the worst first.
 ///
 /// # Errors
 /// When the API server refuses.
 pub async fn list(cx: &Context, all_namespaces: bool, selector: Option<&str>) -> Result<Vec<App>, Failure> {
+    let mut apps = Vec::new();
+    each_page(cx, all_namespaces, selector, |page| apps.extend(page)).await?;
+    apps.sort_by_key(App::order);
+    Ok(apps)
+}
+
+/// Lists Applications and gives each page as it comes, in itself the worst first.
+///
+/// # Errors
+/// When the API server refuses.
+pub async fn each_page(
+    cx: &Context,
+    all_namespaces: bool,
+    selector: Option<&str>,
+    mut take: impl FnMut(Vec<App>),
+) -> Result<(), Failure> {
     let namespace = cx.application_namespace();
     let client = cx.client().await?;
     let api = if all_namespaces { api_all(client) } else { api(client, &namespace) };
@@ -168,17 +184,16 @@ pub async fn list(cx: &Context, all_namespaces: bool, selector: Option<&str>) ->
     if let Some(selector) = selector {
         page = page.labels(selector);
     }
-    let mut apps = Vec::new();
     loop {
         let answer = api.list(&page).await.map_err(|error| explain_list(cx, &error, all_namespaces, &namespace))?;
-        apps.extend(answer.items.into_iter().map(App::from));
+        let mut apps: Vec<App> = answer.items.into_iter().map(App::from).collect();
+        apps.sort_by_key(App::order);
+        take(apps);
         match answer.metadata.continue_.filter(|token| !token.is_empty()) {
             Some(token) => page = page.continue_token(&token),
-            None => break,
+            None => return Ok(()),
         }
     }
-    apps.sort_by_key(App::order);
-    Ok(apps)
 }
 
 fn explain_list(cx: &Context, error: &kube::Error, all_namespaces: bool, namespace: &str) -> Failure {

@@ -27,6 +27,8 @@ pub struct WaitArgs {
     /// What to wait for; may be given several times. Without it: synced, healthy and operation
     #[arg(long = "for", value_name = "STATE", value_delimiter = ',')]
     states: Vec<State>,
+    #[command(flatten)]
+    habits: Habits,
     /// Give up as soon as an Application is in this state
     #[arg(long, value_name = "STATE", hide_possible_values = true)]
     fail_on: Option<FailOn>,
@@ -39,6 +41,38 @@ pub struct WaitArgs {
     /// Output format: json or yaml
     #[arg(short, long, value_name = "FORMAT", value_parser = Output::parse_report)]
     output: Option<Output>,
+}
+
+/// argocd's flags for [`State`], for whom the fingers know.
+#[derive(Debug, Clone, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the original")]
+struct Habits {
+    #[arg(long, hide = true)]
+    sync: bool,
+    #[arg(long, hide = true)]
+    health: bool,
+    #[arg(long, hide = true)]
+    operation: bool,
+    #[arg(long, hide = true)]
+    suspended: bool,
+    #[arg(long, hide = true)]
+    degraded: bool,
+    #[arg(long, hide = true)]
+    delete: bool,
+}
+
+impl Habits {
+    fn states(&self) -> impl Iterator<Item = State> {
+        let flags = [
+            (self.sync, State::Synced),
+            (self.health, State::Healthy),
+            (self.operation, State::Operation),
+            (self.suspended, State::Suspended),
+            (self.degraded, State::Degraded),
+            (self.delete, State::Deleted),
+        ];
+        flags.into_iter().filter_map(|(given, state)| given.then_some(state))
+    }
 }
 
 /// A state to wait for.
@@ -102,7 +136,8 @@ fn all_hold(states: &[State], app: &App) -> bool {
 /// # Errors
 /// When nothing matches or the API server refuses.
 pub async fn run(args: WaitArgs, cx: &Context) -> CommandResult {
-    let mut waiting = Waiting::new(args.states.clone(), args.fail_on, args.stable);
+    let states = args.states.iter().copied().chain(args.habits.states()).collect();
+    let mut waiting = Waiting::new(states, args.fail_on, args.stable);
     let names = if args.selection.names.is_empty() {
         args.selection.read_some(cx).await?.iter().map(App::reference).collect()
     } else {

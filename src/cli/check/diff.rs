@@ -69,7 +69,13 @@ pub async fn run(args: DiffArgs, _cx: &Context) -> CommandResult {
     rules.align(&mut after, &mut before);
     let object = object_diff(&key, Some(&before), Some(&after));
     let objects = object.into_iter().collect();
-    let shown = AppDiff { app: key.to_string(), revision: args.target.display().to_string(), objects, prunes: false };
+    let shown = AppDiff {
+        app: key.to_string(),
+        base: "live".to_owned(),
+        revision: args.target.display().to_string(),
+        objects,
+        prunes: false,
+    };
     stream::out(&diff_view::human(&shown));
     Ok(Exit::No)
 }

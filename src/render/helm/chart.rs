@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::source::{EntryKind, SourceTree};
+use crate::source::{EntryKind, SourceTree, texts_of_archive};
 
 use super::super::RenderError;
 use super::dependencies::{self, Dependency, Missing};
@@ -78,19 +78,30 @@ fn left_out(tree: &SourceTree, dependency: &Dependency, folder: &str) -> Result<
 }
 
 /// One sentence for each template that never gives the same answer, or that asks the cluster or for what nobody knows.
-pub(super) fn changing_templates(tree: &SourceTree, folders: &[String]) -> Result<Vec<String>, RenderError> {
+/// `of` stands in front of their paths.
+pub(super) fn changing_templates(tree: &SourceTree, folders: &[String], of: &str) -> Result<Vec<String>, RenderError> {
     let mut warnings = Vec::new();
     for folder in folders {
         for entry in tree.list(folder, true)? {
             let inside = entry.path.strip_prefix(folder.as_str()).unwrap_or(&entry.path);
-            if !inside.contains("templates/") || !dependencies::is_file(&entry) {
+            if !dependencies::is_file(&entry) {
                 continue;
             }
-            let text = String::from_utf8_lossy(&tree.read(&entry)?).into_owned();
-            warnings.extend(warnings_of(&entry.path, &text));
+            if inside.contains("charts/") && inside.ends_with(".tgz") {
+                for (path, text) in texts_of_archive(&tree.read(&entry)?, is_template) {
+                    warnings.extend(warnings_of(&format!("{of}{}: {path}", entry.path), &text));
+                }
+            } else if is_template(inside) {
+                let text = String::from_utf8_lossy(&tree.read(&entry)?).into_owned();
+                warnings.extend(warnings_of(&format!("{of}{}", entry.path), &text));
+            }
         }
     }
     Ok(warnings)
+}
+
+fn is_template(path: &str) -> bool {
+    path.contains("templates/")
 }
 
 fn warnings_of(path: &str, template: &str) -> Vec<String> {

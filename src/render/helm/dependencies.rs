@@ -142,7 +142,7 @@ fn locked(tree: &SourceTree, chart: &str, dependencies: &[Dependency]) -> Result
 }
 
 /// Finds out which versions of the dependencies from elsewhere are meant.
-pub(super) async fn resolve(remote: &[Dependency], charts: Option<&Charts>) -> Result<Vec<Resolved>, RenderError> {
+pub(super) async fn resolve(remote: &[Dependency], charts: Option<&Charts>, project: &str) -> Result<Vec<Resolved>, RenderError> {
     let mut resolved = Vec::new();
     for one in remote {
         let Some(charts) = charts else {
@@ -152,7 +152,7 @@ pub(super) async fn resolve(remote: &[Dependency], charts: Option<&Charts>) -> R
             });
         };
         let failed = |error| RenderError::Dependency { name: one.name.clone(), error };
-        let origin = charts.origin_of_dependency(&one.repository, &one.name).map_err(failed)?;
+        let origin = charts.origin_of_dependency(&one.repository, &one.name, project).map_err(failed)?;
         let wanted = if one.version.is_empty() { "*" } else { &one.version };
         let version = charts.resolve(&origin, wanted, Freshness::Polled).await.map_err(failed)?;
         resolved.push(Resolved { name: one.name.clone(), version, origin });

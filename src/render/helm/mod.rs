@@ -41,6 +41,7 @@ pub(super) struct Job {
     /// What is checked out; everything when absent.
     paths: Option<Vec<String>>,
     references: References,
+    project: String,
     release: String,
     leading: Vec<String>,
     /// Name and file of file parameters.
@@ -93,6 +94,7 @@ pub(super) fn prepare(
         folder: folder.to_owned(),
         paths,
         references: references.clone(),
+        project: app.project.clone(),
         release: options.release_name(app).to_owned(),
         leading: options.leading_arguments(app, environment),
         file_parameters,
@@ -109,7 +111,7 @@ pub(super) fn prepare(
 impl Job {
     /// Finds out what the answer depends on elsewhere: versions of dependencies, value files with a URL.
     pub(super) async fn complete(&mut self, charts: Option<&Charts>) -> Result<(), RenderError> {
-        self.dependencies = dependencies::resolve(&self.chart.missing.remote, charts).await?;
+        self.dependencies = dependencies::resolve(&self.chart.missing.remote, charts, &self.project).await?;
         let files = self.value_files.iter().chain(self.file_parameters.iter().map(|(_, file)| file));
         for file in files {
             let File::Url(url) = file else { continue };
@@ -136,9 +138,22 @@ impl Job {
     }
 
     /// What changes in every render, found in the templates.
-    pub(super) async fn warnings(&self) -> Result<Vec<String>, RenderError> {
-        let (tree, folders) = (self.tree.clone(), self.chart.folders.clone());
-        super::blocking(move || chart::changing_templates(&tree, &folders)).await
+    pub(super) async fn warnings(&self, charts: Option<&Charts>) -> Result<Vec<String>, RenderError> {
+        let mut looked_at = vec![(String::new(), self.tree.clone(), self.chart.folders.clone())];
+        for Resolved { name, version, origin } in &self.dependencies {
+            let Some(charts) = charts else { continue };
+            let failed = |error| RenderError::Dependency { name: name.clone(), error };
+            let tree = charts.tree(origin, version).await.map_err(failed)?;
+            looked_at.push((format!("{name} {version}: "), tree, vec![String::new()]));
+        }
+        super::blocking(move || {
+            let mut warnings = Vec::new();
+            for (of, tree, folders) in looked_at {
+                warnings.extend(chart::changing_templates(&tree, &folders, &of)?);
+            }
+            Ok(warnings)
+        })
+        .await
     }
 
     /// Checks out what is read, brings the dependencies into the chart, renders it, and returns the output.

@@ -149,7 +149,7 @@ async fn dependencies_from_elsewhere_are_fetched_by_us_and_not_by_helm() {
 
     // A newer version is another answer as soon as the repository was asked again.
     server.publish("db", "1.3.0", package("db", "1.3.0"));
-    let origin = repositories.charts().origin_of_dependency(&server.url(), "db").unwrap();
+    let origin = repositories.charts().origin_of_dependency(&server.url(), "db", "default").unwrap();
     repositories.charts().resolve(&origin, "1.x", Freshness::Now).await.unwrap();
     assert_eq!(versions(&renderer, &repositories, &repo).await.unwrap(), "db=1.3.0 lib=file queue=0.1.0");
 
@@ -204,8 +204,8 @@ async fn a_chart_of_a_repository_renders_as_helm_itself_does() {
         .unwrap()
         .replace("path: app\n", "chart: guestbook\ntargetRevision: 0.x\n");
     let source = source(&options.replace("file:///repo", &server.url()));
-    let version = repositories.resolve_source(&source, &source.target_revision, Freshness::Now).await.unwrap();
-    let tree = repositories.tree_of(&source, &version).await.unwrap();
+    let version = repositories.resolve_source(&source, "default", &source.target_revision, Freshness::Now).await.unwrap();
+    let tree = repositories.tree_of(&source, "default", &version).await.unwrap();
     let rendered = renderer().render(Request::new(&source, &tree, &app())).await.unwrap();
     let expected =
         crate::resource::yaml::parse_stream(&std::fs::read_to_string(guestbook.join("expected.yaml")).unwrap()).unwrap();
@@ -242,4 +242,33 @@ async fn without_helm_the_error_says_what_to_install() {
     let error = Renderer::new(options).render(Request::new(&source, &tree, &app())).await.unwrap_err();
     assert!(error.to_string().contains("helm"), "{error}");
     assert!(error.hint().unwrap().contains("GITOPS_HELM"), "{error} {:?}", error.hint());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_changes_in_every_render_is_found_in_packed_and_fetched_charts_too() {
+    let (cache, server, repo) = (tempfile::tempdir().unwrap(), ChartServer::start(), GitRepo::new());
+    let random = |name: &str| {
+        let (chart, template) = (format!("{name}/Chart.yaml"), format!("{name}/templates/cm.yaml"));
+        let text = format!("apiVersion: v2\nname: {name}\nversion: 1.0.0\n");
+        pack(&[Packed::file(&chart, &text), Packed::file(&template, "{{- $x := uuidv4 }}")])
+    };
+    server.publish("fetched", "1.0.0", random("fetched"));
+    let dependencies = format!(
+        "dependencies:\n- {{name: fetched, version: 1.x, repository: '{}'}}\n- {{name: packed, version: 1.x, repository: ''}}\n",
+        server.url()
+    );
+    repo.write("app/Chart.yaml", &format!("{CHART}{dependencies}")).write("app/charts/README", "");
+    std::fs::write(repo.folder.path().join("app/charts/packed-1.0.0.tgz"), random("packed")).unwrap();
+    repo.commit("first");
+    let repositories = repositories(cache.path());
+    let (tree, app) = (head(&repositories, &repo).await, app());
+    let source = source(&format!("repoURL: {}\npath: app\n", repo.url()));
+    let request = Request { charts: Some(repositories.charts()), ..Request::new(&source, &tree, &app) };
+    let warnings = renderer().render(request).await.unwrap().warnings.join("\n");
+    for expected in [
+        "`app/charts/packed-1.0.0.tgz: packed/templates/cm.yaml` calls uuidv4",
+        "`fetched 1.0.0: templates/cm.yaml` calls uuidv4",
+    ] {
+        assert!(warnings.contains(expected), "{warnings}");
+    }
 }

@@ -8,12 +8,13 @@ use std::time::Duration;
 use tokio::sync::{Notify, broadcast};
 use tokio::time::Instant;
 
+use super::super::credentials::Access;
 use super::super::failure::Failure;
 use super::super::{Freshness, Options, SourceError};
 use super::http::{self, Got};
 use super::index::{Index, Release};
 use super::oci::Registry;
-use super::place::{Access, Origin, Place};
+use super::place::{Origin, Place};
 
 /// Longest index that is read; the largest public ones have a third of it.
 const MAX_INDEX_BYTES: usize = 64 << 20;

@@ -6,8 +6,8 @@ use reqwest::header::{ETAG, IF_NONE_MATCH};
 use reqwest::{Certificate, Identity, StatusCode, Url, redirect};
 
 use super::super::classify::{CONNECT_TIMEOUT, certificate_problem};
+use super::super::credentials::Access;
 use super::super::{SourceError, address};
-use super::place::Access;
 
 /// Redirects that are followed one after the other.
 const MAX_REDIRECTS: usize = 10;
@@ -36,8 +36,10 @@ pub(super) async fn get(
         let failed = |error: reqwest::Error| classify(&shown, limit, &error);
         let mut request =
             client(access, limit).map_err(|problem| SourceError::Unreachable { url: shown.clone(), problem })?.get(url.clone());
-        if !access.user.is_empty() || !access.password.is_empty() {
-            request = request.basic_auth(&access.user, Some(access.password.as_str()));
+        if !access.bearer_token.is_empty() {
+            request = request.bearer_auth(access.bearer_token.reveal());
+        } else if let Ok(Some((user, password))) = access.registry_login() {
+            request = request.basic_auth(user, Some(password.reveal()));
         }
         if let Some(etag) = etag {
             request = request.header(IF_NONE_MATCH, etag);
@@ -85,18 +87,21 @@ fn client(access: &Access, limit: Duration) -> Result<reqwest::Client, String> {
                 attempt.follow()
             }
         }));
-    if access.insecure {
-        builder = builder.danger_accept_invalid_certs(true);
+    if let Some(authorities) = &access.certificates {
+        let authorities = Certificate::from_pem_bundle(authorities.as_bytes()).map_err(|error| causes(&error))?;
+        builder = builder.tls_certs_only(authorities);
     }
-    if !access.authorities.is_empty() {
-        let authorities = Certificate::from_pem_bundle(&access.authorities).map_err(|error| causes(&error))?;
-        builder = builder.tls_certs_merge(authorities);
+    if let Some(certificate) = &access.client_certificate {
+        let both = zeroize::Zeroizing::new(format!("{}\n{}", certificate.certificate.reveal(), certificate.key.reveal()));
+        let identity =
+            Identity::from_pem(both.as_bytes()).map_err(|_| "the client certificate or its key is no PEM".to_owned())?;
+        builder = builder.identity(identity);
     }
-    if !access.identity.is_empty() {
-        builder = builder.identity(
-            Identity::from_pem(&access.identity).map_err(|_| "the client certificate or its key is no PEM".to_owned())?,
-        );
+    if !access.proxy.is_empty() {
+        let proxy = reqwest::Proxy::all(access.proxy.reveal()).map_err(|_| "its proxy is no URL".to_owned())?;
+        builder = builder.proxy(proxy.no_proxy(reqwest::NoProxy::from_string(&access.no_proxy)));
     }
+    builder = builder.danger_accept_invalid_certs(access.insecure);
     builder.build().map_err(|error| causes(&error))
 }
 

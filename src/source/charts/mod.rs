@@ -20,13 +20,15 @@ mod store;
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use sha2::{Digest, Sha256};
 use tokio::sync::broadcast;
 use tokio::time::Instant;
 
+use super::credentials::{Access, Catalogue as Registered};
 use super::{Freshness, Layout, Options, SourceError, SourceTree, version};
+use crate::api::application::ApplicationSource;
 use catalogue::{Catalogue, Need};
 use http::Got;
 use index::Release;
@@ -34,7 +36,7 @@ use oci::{Pulled, Registry, is_digest};
 use place::Place;
 use store::{Label, Store, blocking};
 
-pub use place::{Access, Origin};
+pub use place::Origin;
 
 /// Longest archive that is downloaded, as large as what it may unpack to.
 const MAX_ARCHIVE_BYTES: usize = 100 << 20;
@@ -55,6 +57,8 @@ struct Shared {
     store: Arc<Store>,
     catalogues: Mutex<BTreeMap<String, Running>>,
     files: Mutex<BTreeMap<String, (Instant, Vec<u8>)>>,
+    /// What is registered about repositories.
+    registered: RwLock<Registered>,
     changes: broadcast::Sender<String>,
 }
 
@@ -86,7 +90,16 @@ impl std::fmt::Debug for Charts {
 impl Charts {
     pub(super) fn new(options: Options, changes: broadcast::Sender<String>) -> Self {
         let store = Arc::new(Store::new(options.cache_dir.join("charts")));
-        Self { shared: Arc::new(Shared { options, store, catalogues: Mutex::default(), files: Mutex::default(), changes }) }
+        Self {
+            shared: Arc::new(Shared {
+                options,
+                store,
+                catalogues: Mutex::default(),
+                files: Mutex::default(),
+                registered: RwLock::default(),
+                changes,
+            }),
+        }
     }
 
     /// Finds the version of a chart, or the digest of an artifact, that a revision means.
@@ -156,12 +169,43 @@ impl Charts {
         read.ok_or(SourceError::CacheFailed { url, problem: "the archive is gone".into() })
     }
 
-    /// The origin of a chart that another chart depends on.
+    /// Takes over what is registered about repositories; it counts from the next use on.
+    pub fn register(&self, registered: Registered) {
+        *self.shared.registered.write().unwrap_or_else(PoisonError::into_inner) = registered;
+    }
+
+    /// The origin of a source that is no repository of Git, as an Application of a project reaches it.
     ///
     /// # Errors
-    /// [`SourceError::UnsupportedUrl`].
-    pub fn origin_of_dependency(&self, repository: &str, chart: &str) -> Result<Origin, SourceError> {
-        Origin::of_chart(repository, chart, Access::default())
+    /// The URL is not supported, or its Secret cannot be used.
+    pub fn origin(&self, source: &ApplicationSource, project: &str) -> Result<Origin, SourceError> {
+        Origin::of(source, self.access(source.repo_url.trim(), project)?)
+    }
+
+    /// The origin of a chart that another chart depends on. `repository` is a URL, or `@name` or `alias:name` for one that is
+    /// registered under a name.
+    ///
+    /// # Errors
+    /// The URL is not supported, no repository has this name, or its Secret cannot be used.
+    pub fn origin_of_dependency(&self, repository: &str, chart: &str, project: &str) -> Result<Origin, SourceError> {
+        let Some(name) = repository.strip_prefix('@').or_else(|| repository.strip_prefix("alias:")) else {
+            return Origin::of_chart(repository, chart, self.access(repository, project)?);
+        };
+        let registered = self.shared.registered.read().unwrap_or_else(PoisonError::into_inner);
+        let found = registered.access_by_name(name, project).map_err(|error| denied(repository, &error))?;
+        let (url, access) = found.ok_or_else(|| SourceError::UnsupportedUrl {
+            url: repository.to_owned(),
+            problem: format!("no repository is registered under the name `{name}`"),
+        })?;
+        Origin::of_chart(url, chart, access)
+    }
+
+    fn access(&self, url: &str, project: &str) -> Result<Access, SourceError> {
+        let registered = self.shared.registered.read().unwrap_or_else(PoisonError::into_inner);
+        let access = registered.access(url, project).map_err(|error| denied(url, &error))?;
+        // A login that is not built is said before anything is asked for.
+        access.registry_login().map_err(|error| denied(url, &error))?;
+        Ok(access)
     }
 
     /// The content of one small file, such as a value file; remembered until the next poll is due.
@@ -295,11 +339,11 @@ impl Charts {
 
 /// A place and the way to enter it. Two users of a place share nothing, because one may see what the other may not.
 fn identity(origin: &Origin) -> String {
-    let access = &origin.access;
-    let switches = format!("{}{}{}", access.pass_credentials, access.force_http, access.insecure);
-    let secret = hash([access.user.as_str(), access.password.as_str(), &switches, &hex::encode(&access.authorities)].iter());
-    let identity = hex::encode(Sha256::digest(access.identity.as_slice()));
-    format!("{} {secret} {identity}", origin.place)
+    format!("{} {} {}", origin.place, origin.access.identity(), origin.pass_credentials)
+}
+
+fn denied(url: &str, error: &super::credentials::CredentialError) -> SourceError {
+    SourceError::AccessDenied { url: super::address::mask(url), problem: error.to_string() }
 }
 
 /// Hashes parts, each with its length in front, so that no two lists look alike.

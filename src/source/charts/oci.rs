@@ -12,8 +12,9 @@ use oci_client::{Client, Reference};
 use tokio::io::AsyncWrite;
 
 use super::super::classify::CONNECT_TIMEOUT;
+use super::super::credentials::Access;
 use super::super::{Layout, SourceError};
-use super::place::{Access, is_local};
+use super::place::is_local;
 use super::{MAX_ARCHIVE_BYTES, http};
 
 /// Content of a chart.
@@ -117,23 +118,31 @@ impl Registry<'_> {
     }
 
     fn client(&self) -> Client {
-        let plain = self.access.force_http || is_local(self.host);
-        let certificate = Certificate { encoding: CertificateEncoding::Pem, data: self.access.authorities.clone() };
+        let plain = self.access.insecure_oci_force_http || is_local(self.host);
+        let authorities = self
+            .access
+            .certificates
+            .iter()
+            .map(|pem| Certificate { encoding: CertificateEncoding::Pem, data: pem.clone().into_bytes() });
+        let text = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
         Client::new(ClientConfig {
             protocol: if plain { ClientProtocol::Http } else { ClientProtocol::Https },
             accept_invalid_certificates: self.access.insecure,
-            extra_root_certificates: if self.access.authorities.is_empty() { Vec::new() } else { vec![certificate] },
+            tls_certs_only: authorities.collect(),
             connect_timeout: Some(self.limit.min(CONNECT_TIMEOUT)),
+            https_proxy: text(self.access.proxy.reveal()),
+            http_proxy: text(self.access.proxy.reveal()),
+            no_proxy: text(&self.access.no_proxy),
             user_agent: concat!("kubectl-gitops/", env!("CARGO_PKG_VERSION")),
             ..ClientConfig::default()
         })
     }
 
     fn auth(&self) -> RegistryAuth {
-        if self.access.user.is_empty() && self.access.password.is_empty() {
-            RegistryAuth::Anonymous
-        } else {
-            RegistryAuth::Basic(self.access.user.clone(), self.access.password.as_str().to_owned())
+        match self.access.registry_login() {
+            _ if !self.access.bearer_token.is_empty() => RegistryAuth::Bearer(self.access.bearer_token.reveal().to_owned()),
+            Ok(Some((user, password))) => RegistryAuth::Basic(user.to_owned(), password.reveal().to_owned()),
+            Ok(None) | Err(_) => RegistryAuth::Anonymous,
         }
     }
 

@@ -5,38 +5,10 @@
 
 use std::fmt;
 
-use zeroize::Zeroizing;
-
 use super::super::address::{Address, mask};
+use super::super::credentials::{Access, SecretText};
 use super::super::{Layout, SourceError};
 use crate::api::application::ApplicationSource;
-
-/// What a repository of charts or a registry is entered with. `Debug` shows no secret.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct Access {
-    /// User name; empty for anonymous access.
-    pub user: String,
-    /// Password or token of the user.
-    pub password: Zeroizing<String>,
-    /// Send them to every host that the index names, not only to its own.
-    pub pass_credentials: bool,
-    /// A Helm repository with this URL is an OCI registry.
-    pub enable_oci: bool,
-    /// Talk to the registry without TLS.
-    pub force_http: bool,
-    /// Do not check the certificate of the other side.
-    pub insecure: bool,
-    /// Further authorities to trust, PEM.
-    pub authorities: Vec<u8>,
-    /// Certificate and key to show to the other side, PEM.
-    pub identity: Zeroizing<Vec<u8>>,
-}
-
-impl fmt::Debug for Access {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Access({})", if self.user.is_empty() { "anonymous" } else { "with a user" })
-    }
-}
 
 /// A place that lists versions.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -66,30 +38,30 @@ pub struct Origin {
     /// The URL as it was written, which is how Applications are found again.
     pub(super) written: String,
     pub(super) access: Access,
+    /// The login goes to every host that the index names, not only to its own.
+    pub(super) pass_credentials: bool,
 }
 
 impl Origin {
-    /// The origin of a source; `None` for Git.
+    /// The origin of a source that is no repository of Git, and how it is reached.
     ///
     /// # Errors
     /// [`SourceError::UnsupportedUrl`].
-    pub fn of(source: &ApplicationSource, access: Access) -> Result<Option<Self>, SourceError> {
+    pub(super) fn of(source: &ApplicationSource, access: Access) -> Result<Self, SourceError> {
         let url = source.repo_url.trim();
-        if let Some(rest) = url.strip_prefix("oci://") {
-            let layout = if source.chart.is_empty() { Layout::Plain } else { Layout::Chart };
-            return Self::in_registry(url, rest, &source.chart, layout, access).map(Some);
-        }
-        if source.chart.is_empty() {
-            return Ok(None);
-        }
-        Self::of_chart(url, &source.chart, access).map(Some)
+        let pass_credentials = source.helm.as_ref().is_some_and(|helm| helm["passCredentials"] == true);
+        let origin = match url.strip_prefix("oci://") {
+            Some(rest) if source.chart.is_empty() => Self::in_registry(url, rest, "", Layout::Plain, access)?,
+            _ => Self::of_chart(url, &source.chart, access)?,
+        };
+        Ok(Self { pass_credentials, ..origin })
     }
 
     /// The origin of a chart in the repository with this URL.
     ///
     /// # Errors
     /// [`SourceError::UnsupportedUrl`].
-    pub fn of_chart(url: &str, chart: &str, access: Access) -> Result<Self, SourceError> {
+    pub(super) fn of_chart(url: &str, chart: &str, access: Access) -> Result<Self, SourceError> {
         match url.split_once("://") {
             None => Self::in_registry(url, url, chart, Layout::Chart, access),
             Some(("oci", rest)) => Self::in_registry(url, rest, chart, Layout::Chart, access),
@@ -108,11 +80,18 @@ impl Origin {
     fn in_index(url: &str, chart: &str, mut access: Access) -> Result<Self, SourceError> {
         let address = Address::parse(url)?;
         if let Some(credentials) = address.credentials() {
-            access.user.clone_from(&credentials.user);
-            access.password.clone_from(&credentials.password);
+            access.username.clone_from(&credentials.user);
+            access.password = SecretText::new(credentials.password.as_str().to_owned());
         }
         let place = Place::Index(address.as_str().trim_end_matches('/').to_owned());
-        Ok(Self { place, chart: chart.to_owned(), layout: Layout::Chart, written: url.to_owned(), access })
+        Ok(Self {
+            place,
+            chart: chart.to_owned(),
+            layout: Layout::Chart,
+            written: url.to_owned(),
+            access,
+            pass_credentials: false,
+        })
     }
 
     fn in_registry(written: &str, rest: &str, chart: &str, layout: Layout, access: Access) -> Result<Self, SourceError> {
@@ -125,7 +104,7 @@ impl Origin {
         }
         let place = Place::Registry { host: host.to_owned(), repository: repository.to_owned() };
         let chart = if chart.is_empty() { repository } else { chart };
-        Ok(Self { place, chart: chart.to_owned(), layout, written: written.to_owned(), access })
+        Ok(Self { place, chart: chart.to_owned(), layout, written: written.to_owned(), access, pass_credentials: false })
     }
 
     /// True for a chart, which has versions; false for an artifact, which has digests.
@@ -146,10 +125,14 @@ impl Origin {
             Place::Index(base) => reqwest::Url::parse(base).is_ok_and(|base| base.origin() == url.origin()),
             Place::Registry { .. } => true,
         };
-        if own || self.access.pass_credentials {
-            return self.access.clone();
+        let mut access = self.access.clone();
+        if !own && !self.pass_credentials {
+            access.username.clear();
+            access.password = SecretText::default();
+            access.bearer_token = SecretText::default();
+            access.client_certificate = None;
         }
-        Access { user: String::new(), password: Zeroizing::default(), identity: Zeroizing::default(), ..self.access.clone() }
+        access
     }
 }
 
@@ -168,6 +151,7 @@ fn unsupported(url: &str, problem: &str) -> SourceError {
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
+    #![expect(clippy::field_reassign_with_default, reason = "it has fields that are nobody else's")]
     use super::*;
 
     fn source(url: &str, chart: &str) -> ApplicationSource {
@@ -177,15 +161,13 @@ mod tests {
     #[test]
     fn tells_where_a_source_comes_from() {
         let place = |url: &str, chart: &str, enable_oci: bool| {
-            let access = Access { enable_oci, ..Access::default() };
+            let mut access = Access::default();
+            access.enable_oci = enable_oci;
             match Origin::of(&source(url, chart), access) {
-                Ok(Some(origin)) => format!("{} {:?}", origin.place, origin.layout),
-                Ok(None) => "git".into(),
+                Ok(origin) => format!("{} {:?}", origin.place, origin.layout),
                 Err(error) => error.to_string(),
             }
         };
-        assert_eq!(place("https://host/a.git", "", false), "git");
-        assert_eq!(place("git@host:a.git", "", false), "git");
         assert_eq!(place("https://charts.example/stable/", "web", false), "https://charts.example/stable Chart");
         assert_eq!(place("https://host/org", "web", true), "oci://host/org/web Chart");
         assert_eq!(place("registry.example:5000/org", "web", false), "oci://registry.example:5000/org/web Chart");
@@ -201,16 +183,19 @@ mod tests {
     #[test]
     fn credentials_stay_with_their_host() {
         let origin = Origin::of_chart("https://us%40er:p%3Ass@charts.example/x", "web", Access::default()).unwrap();
-        assert_eq!((origin.access.user.as_str(), origin.access.password.as_str()), ("us@er", "p:ss"));
+        assert_eq!((origin.access.username.as_str(), origin.access.password.reveal()), ("us@er", "p:ss"));
         assert!(!format!("{origin:?}").replace(&origin.written, "").contains("p:ss"));
-        let user = |url: &str| origin.access_for(&reqwest::Url::parse(url).unwrap()).user;
+        let user = |url: &str| origin.access_for(&reqwest::Url::parse(url).unwrap()).username;
         assert_eq!(user("https://charts.example/y/web-1.tgz"), "us@er");
         for elsewhere in ["https://cdn.example/web-1.tgz", "http://charts.example/web-1.tgz", "https://charts.example:8443/x"] {
             assert_eq!(user(elsewhere), "", "{elsewhere}");
         }
-        let access = Access { pass_credentials: true, user: "me".into(), ..Access::default() };
-        let origin = Origin::of_chart("https://charts.example", "web", access).unwrap();
-        assert_eq!(origin.access_for(&reqwest::Url::parse("https://cdn.example/x").unwrap()).user, "me");
+        let mut access = Access::default();
+        access.username = "me".into();
+        let mut passing = source("https://charts.example", "web");
+        passing.helm = Some(serde_json::json!({ "passCredentials": true }));
+        let origin = Origin::of(&passing, access).unwrap();
+        assert_eq!(origin.access_for(&reqwest::Url::parse("https://cdn.example/x").unwrap()).username, "me");
     }
 
     #[test]

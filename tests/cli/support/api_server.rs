@@ -95,7 +95,10 @@ fn path_of(object: &Value) -> String {
     let api = text("/apiVersion");
     let prefix = if api.contains('/') { format!("/apis/{api}") } else { format!("/api/{api}") };
     let plural = text("/kind").to_lowercase() + "s";
-    format!("{prefix}/namespaces/{}/{plural}/{}", text("/metadata/namespace"), text("/metadata/name"))
+    match text("/metadata/namespace").as_str() {
+        "" => format!("{prefix}/{plural}/{}", text("/metadata/name")),
+        namespace => format!("{prefix}/namespaces/{namespace}/{plural}/{}", text("/metadata/name")),
+    }
 }
 
 impl Inner {
@@ -126,6 +129,7 @@ async fn answer(State(state): State<Arc<Shared>>, request: Request) -> Response 
             ok(&json!({ "apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview", "metadata": {},
                 "status": { "userInfo": { "username": "ann" } } }))
         }
+        Method::POST if path.ends_with("/selfsubjectaccessreviews") => review(&body),
         Method::GET if path == "/version" => ok(
             &json!({ "major": "1", "minor": "36", "gitVersion": "v1.36.3", "gitCommit": "", "gitTreeState": "", "buildDate": "",
                 "goVersion": "", "compiler": "", "platform": "" }),
@@ -135,15 +139,22 @@ async fn answer(State(state): State<Arc<Shared>>, request: Request) -> Response 
         Method::POST if path.ends_with("/applications") => write(&state, &path, &query, &body),
         Method::PUT if path.contains("/applications/") => write(&state, &path, &query, &body),
         Method::DELETE if path.contains("/applications/") => delete(&state, &path),
-        Method::GET
-            if ["/secrets", "/sealedsecrets", "/applicationsets", "/appprojects"].iter().any(|kind| path.ends_with(kind)) =>
-        {
-            list_any(&state, &path, &query)
-        }
+        Method::GET if LISTED.iter().any(|plural| path.ends_with(plural)) => list_any(&state, &path, &query),
         Method::POST if path.ends_with("/secrets") || path.ends_with("/leases") => create(&state, &path, &query, &body),
         Method::GET => get(&state, &path),
         _ => refuse(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", "not in this test"),
     }
+}
+
+/// Kinds that can be listed, besides Applications.
+const LISTED: &[&str] = &["/secrets", "/sealedsecrets", "/deployments", "/statefulsets", "/applicationsets", "/appprojects"];
+
+/// The user may do everything but change roles of the whole cluster.
+fn review(body: &Bytes) -> Response {
+    let asked: Value = serde_json::from_slice(body).unwrap();
+    let resource = asked["spec"]["resourceAttributes"]["resource"].as_str().unwrap_or_default();
+    ok(&json!({ "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview", "spec": asked["spec"],
+        "status": { "allowed": !resource.starts_with("clusterrole") } }))
 }
 
 struct Query(Vec<(String, String)>);
@@ -193,6 +204,13 @@ fn list(state: &Shared, path: &str, query: &Query) -> Response {
             "Forbidden",
             "applications.argoproj.io is forbidden: User \"ann\" cannot list resource \"applications\" in API group \"argoproj.io\" in the namespace \"forbidden\"",
         );
+    }
+    match namespace(path) {
+        Some("expired") => return refuse(StatusCode::UNAUTHORIZED, "Unauthorized", "Unauthorized"),
+        Some("uninstalled") => {
+            return refuse(StatusCode::NOT_FOUND, "NotFound", "the server could not find the requested resource");
+        }
+        _ => {}
     }
     let items: Vec<&Value> = inner.objects.values().filter(|object| in_scope(path, query, object)).collect();
     ok(&json!({ "apiVersion": "argoproj.io/v1alpha1", "kind": "ApplicationList",

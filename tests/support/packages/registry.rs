@@ -124,7 +124,7 @@ impl State {
         if let Some(repository) = path.strip_suffix("/tags/list") {
             return self.tags(repository, request);
         }
-        if let Some((repository, reference)) = path.split_once("/manifests/") {
+        if let Some((repository, reference)) = path.rsplit_once("/manifests/") {
             let by_tag = self.tags.get(&(repository.to_owned(), reference.to_owned()));
             let digest = by_tag.map_or(reference, String::as_str);
             return match self.blobs.get(digest) {
@@ -134,7 +134,7 @@ impl State {
                 None => error(404, "MANIFEST_UNKNOWN"),
             };
         }
-        match path.split_once("/blobs/").and_then(|(_, digest)| self.blobs.get(digest)) {
+        match path.rsplit_once("/blobs/").and_then(|(_, digest)| self.blobs.get(digest)) {
             Some(content) => Answer::new(200, content.clone()),
             None => error(404, "BLOB_UNKNOWN"),
         }

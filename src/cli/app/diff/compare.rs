@@ -12,11 +12,11 @@ use std::sync::Arc;
 use futures::{StreamExt, TryStreamExt, stream as streams};
 
 use super::predict::{Prediction, predict, tell_guesses, unanswered};
+use super::sources::{Sourced, Sources};
 use crate::advice::Advice;
 use crate::api::Application;
-use crate::api::application::{ApplicationSource, Operation, OperationState, SyncOperation};
-use crate::cli::app::workshop::{self, Workshop};
-use crate::cli::app::{App, revisions};
+use crate::api::application::{Operation, OperationState, SyncOperation};
+use crate::cli::app::{App, revisions, workshop};
 use crate::cli::{Context, Failure};
 use crate::cluster::{ClusterError, Discovery, Lens, LiveObject, Writer};
 use crate::customisation::ResourceSettings;
@@ -25,7 +25,6 @@ use crate::project;
 use crate::render::Tools;
 use crate::resource::tracking::instance_name;
 use crate::resource::{GroupKind, Object, ResourceKey};
-use crate::source::Freshness;
 use crate::sync::comparison::SyncCode;
 use crate::sync::hooks::{self, Role};
 use crate::sync::targets::{self, Place};
@@ -39,10 +38,34 @@ const REQUESTS: usize = 8;
 
 type Live = BTreeMap<ResourceKey, Arc<LiveObject>>;
 
+/// How an Application differs, and what more was found out on the way.
+#[derive(Debug)]
+pub(in crate::cli) struct Compared {
+    pub diff: AppDiff,
+    /// Objects that differ, whole.
+    live: BTreeMap<ResourceKey, Object>,
+    source_types: Vec<String>,
+}
+
+impl Compared {
+    /// What rendered the Application's source; empty when it has several.
+    pub fn source_type(&self) -> &str {
+        match self.source_types.as_slice() {
+            [only] => only,
+            _ => "",
+        }
+    }
+
+    /// The live object as the API server gave it, with its managedFields; see [`Comparer::compare_whole`].
+    pub fn live_object(&self, key: &ResourceKey) -> Option<&Object> {
+        self.live.get(key)
+    }
+}
+
 /// Compares Applications; what several of them use is fetched once.
-pub(super) struct Comparer<'a> {
+pub(in crate::cli) struct Comparer<'a> {
     cx: &'a Context,
-    workshop: Workshop,
+    sources: Sources,
     discovery: Discovery,
     writer: Writer,
     settings: Arc<ResourceSettings>,
@@ -56,7 +79,7 @@ impl<'a> Comparer<'a> {
         let lens = Lens::new(resource_settings(&data));
         Ok(Self {
             cx,
-            workshop: Workshop::new(Tools::from_config_map(&data))?,
+            sources: Sources::new(Tools::from_config_map(&data))?,
             settings: lens.settings(),
             lens,
             discovery: Discovery::new(client.clone()),
@@ -66,12 +89,28 @@ impl<'a> Comparer<'a> {
 
     /// Says what a sync of an Application would change.
     pub async fn compare(&self, app: &App, revision: Option<&str>) -> Result<AppDiff, Failure> {
+        self.compare_at(app, revision).await.map(|compared| compared.diff)
+    }
+
+    /// As [`Self::compare`], and reads the objects that differ once more: comparing forgets most of their managedFields.
+    pub async fn compare_whole(&self, app: &App, revision: Option<&str>) -> Result<Compared, Failure> {
+        let mut compared = self.compare_at(app, revision).await?;
+        let differing = compared.diff.objects.iter().filter_map(|object| Some((&object.key, object.live.as_ref()?.version())));
+        for (key, version) in differing {
+            let live = self.get(key, version).await.map_err(|error| unanswered(self.cx, key, &error))?;
+            compared.live.extend(live.map(|live| (key.clone(), live)));
+        }
+        Ok(compared)
+    }
+
+    /// As [`Self::compare`], with what rendered the sources.
+    pub async fn compare_at(&self, app: &App, revision: Option<&str>) -> Result<Compared, Failure> {
         check(app, revision)?;
         let name = app.full_name();
         let app = &app.app;
         let instance = instance_name(app.namespace(), app.name(), &self.cx.flags.controller_namespace);
-        let (objects, commits) = self.load(app, &instance, revision).await?;
-        let targets = self.targets(app, &instance, objects).await?;
+        let sourced = self.load(app, &instance, revision).await?;
+        let targets = self.targets(app, &instance, sourced.objects).await?;
         let live = self.live(app, &instance, &targets).await?;
         let (predictions, rules) = self.predictions(app, &targets, &live).await?;
         tell_guesses(predictions.iter());
@@ -82,40 +121,29 @@ impl<'a> Comparer<'a> {
         for (key, _) in differing.iter().filter(|one| unseen(one)) {
             note(&format!("a sync would also mark {key} as part of {}, and change nothing else in it", app.name()));
         }
-        Ok(AppDiff {
+        let diff = AppDiff {
             app: name,
-            revision: revisions("", &commits),
+            base: "live".to_owned(),
+            revision: revisions("", &sourced.commits),
             objects: differing.into_iter().filter_map(|(_, diff)| diff).collect(),
             prunes: app.automated().is_some_and(|automated| automated.prune),
-        })
+        };
+        Ok(Compared { diff, live: BTreeMap::new(), source_types: sourced.types })
     }
 
-    async fn load(
-        &self,
-        app: &Application,
-        instance: &str,
-        revision: Option<&str>,
-    ) -> Result<(Vec<Object>, Vec<String>), Failure> {
+    async fn load(&self, app: &Application, instance: &str, revision: Option<&str>) -> Result<Sourced, Failure> {
         let cluster = self.discovery.capabilities().await.map_err(|error| Failure {
             hint: error.hint(),
             ..Failure::new("cannot look up the kinds of the cluster").with_cause(&error)
         })?;
-        let loader = self.workshop.loader(app, instance, &cluster);
-        let (mut objects, mut commits) = (Vec::new(), Vec::new());
-        let sources: Vec<_> = app.sources().into_iter().cloned().collect();
-        let asked = |_: usize, source: &ApplicationSource| {
-            (revision.unwrap_or_else(|| source.target_revision_or_head()).to_owned(), Freshness::Now)
-        };
-        for loaded in loader.load(&sources, asked).await {
-            let loaded = loaded.map_err(|failed| Failure {
-                hint: failed.error.hint(),
-                ..Failure::new(format!("cannot render the source of {}", app.name())).with_cause(&failed.error)
-            })?;
-            loaded.warnings.iter().for_each(|warning| note(warning));
-            objects.extend(loaded.objects);
-            commits.push(loaded.revision);
-        }
-        Ok((objects, commits))
+        self.sources.load(app, instance, revision, &cluster).await
+    }
+
+    /// The manifests of an Application at a revision, without what a sync adds to them.
+    pub async fn manifests(&self, app: &App, revision: Option<&str>) -> Result<Vec<Object>, Failure> {
+        check(app, revision)?;
+        let instance = instance_name(app.app.namespace(), app.name(), &self.cx.flags.controller_namespace);
+        self.load(&app.app, &instance, revision).await.map(|sourced| sourced.objects)
     }
 
     async fn targets(&self, app: &Application, instance: &str, objects: Vec<Object>) -> Result<Targets, Failure> {
