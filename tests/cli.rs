@@ -267,15 +267,16 @@ async fn the_first_applications_are_shown_before_the_last_page_is_there() {
         };
         json!({ "apiVersion": "argoproj.io/v1alpha1", "kind": "ApplicationList", "metadata": { "continue": next, "resourceVersion": "1" },
             "items": (from..from + 250).map(app).collect::<Vec<_>>() })
+        .to_string()
     };
     let answer = move |RawQuery(query): RawQuery| {
         let waits = Arc::clone(&waits);
         async move {
             if !query.unwrap_or_default().contains("continue=") {
-                return axum::Json(page(0, "more"));
+                return ([("content-type", "application/json")], page(0, "more"));
             }
             waits.notified().await;
-            axum::Json(page(250, ""))
+            ([("content-type", "application/json")], page(250, ""))
         }
     };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -42,6 +42,8 @@ mod keys;
 mod keys_cli;
 #[path = "cluster/kubeseal.rs"]
 mod kubeseal;
+#[path = "cluster/repositories.rs"]
+mod repositories;
 #[path = "cluster/runbooks.rs"]
 mod runbooks;
 #[path = "cluster/sealing.rs"]
@@ -52,3 +54,5 @@ mod sealing_changes;
 mod sealing_cli;
 #[path = "cluster/supervision.rs"]
 mod supervision;
+#[path = "cluster/webhooks.rs"]
+mod webhooks;

@@ -20,6 +20,7 @@ pub mod output;
 pub mod project;
 pub mod reference;
 pub mod render;
+mod repo;
 pub mod reseal;
 mod reserved;
 mod root;

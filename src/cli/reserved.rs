@@ -8,7 +8,6 @@ pub const COMMANDS: &[(&str, &str)] = &[
     ("events", "events of an Application and its objects"),
     ("logs", "logs of an Application's pods; until then: kubectl logs"),
     ("migrate", "take over from Argo CD, Sealed Secrets or Flux"),
-    ("repo", "register repositories"),
     ("restore", "rebuild a cluster from Git and a key backup"),
     ("tree", "show the objects of an Application as a tree; until then: kubectl gitops app get NAME"),
     ("ui", "a local web page"),

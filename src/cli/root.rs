@@ -9,7 +9,7 @@ use crate::ui::{problem, stream};
 
 use super::{
     Color, CommandResult, Context, Exit, Failure, GlobalFlags, app, appset, check, completion, doctor, explain, install, keys,
-    kubeseal, project, render, reseal, reserved, seal, unseal, verify, version,
+    kubeseal, project, render, repo, reseal, reserved, seal, unseal, verify, version,
 };
 
 /// GitOps for Kubernetes: see, diff and sync Argo CD Applications, and seal Secrets for Git.
@@ -65,6 +65,9 @@ enum Command {
     Reseal(Box<reseal::ResealArgs>),
     Verify(Box<verify::VerifyArgs>),
     Explain(Box<explain::ExplainArgs>),
+    /// Register repositories and their logins
+    #[command(subcommand)]
+    Repo(repo::RepoCommand),
     /// Look after the sealing keys
     #[command(subcommand, visible_alias = "key")]
     Keys(keys::KeysCommand),
@@ -96,6 +99,7 @@ async fn dispatch(command: Command, cx: &Context) -> CommandResult {
         Command::Reseal(args) => reseal::run(*args, cx).await,
         Command::Verify(args) => verify::run(*args, cx).await,
         Command::Explain(args) => explain::run(*args, cx).await,
+        Command::Repo(command) => repo::run(command, cx).await,
         Command::Keys(command) => keys::run(command, cx).await,
         Command::Install(args) => install::run(args, cx).await,
         Command::Uninstall(args) => install::uninstall(args, cx).await,
