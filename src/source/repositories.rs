@@ -120,7 +120,6 @@ impl Repositories {
     /// Takes over what is registered about repositories. Those that are reached differently from now on are forgotten; whoever
     /// uses them has to look again.
     pub fn register(&self, catalogue: Catalogue) {
-        self.charts().register(catalogue.clone());
         let mut known = self.known();
         let stale = |known: &mut Known| {
             let identity = known.repository.access.identity();
