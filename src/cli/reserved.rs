@@ -11,7 +11,6 @@ pub const COMMANDS: &[(&str, &str)] = &[
     ("render", "print the manifests of an Application"),
     ("repo", "register repositories"),
     ("restore", "rebuild a cluster from Git and a key backup"),
-    ("rollback", "go back to an earlier sync"),
     ("tree", "show the objects of an Application as a tree; until then: kubectl gitops app get NAME"),
     ("ui", "a local web page"),
 ];
@@ -28,7 +27,6 @@ const APP_COMMANDS: &[(&str, &str)] = &[
     ("patch", "patch an Application; until then: kubectl patch applications.argoproj.io NAME"),
     ("remove-source", "remove a source; until then: kubectl edit applications.argoproj.io NAME"),
     ("resources", "list the objects of an Application; until then: kubectl gitops app get NAME"),
-    ("rollback", "go back to an earlier sync"),
     ("set", "change an Application; until then: kubectl edit applications.argoproj.io NAME"),
     ("terminate-op", "end a running sync"),
     ("unset", "change an Application; until then: kubectl edit applications.argoproj.io NAME"),

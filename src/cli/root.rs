@@ -45,6 +45,9 @@ enum Command {
     Wait(app::wait::WaitArgs),
     History(app::history::HistoryArgs),
     Refresh(app::refresh::RefreshArgs),
+    Rollback(app::rollback::RollbackArgs),
+    Pause(app::pause::PauseArgs),
+    Resume(app::pause::ResumeArgs),
     /// Work with Applications
     #[command(subcommand, visible_alias = "apps")]
     App(app::AppCommand),
@@ -82,6 +85,9 @@ async fn dispatch(command: Command, cx: &Context) -> CommandResult {
         Command::Wait(args) => app::wait::run(args, cx).await,
         Command::History(args) => app::history::run(args, cx).await,
         Command::Refresh(args) => app::refresh::run(args, cx).await,
+        Command::Rollback(args) => app::rollback::run(args, cx).await,
+        Command::Pause(args) => app::pause::pause(args, cx).await,
+        Command::Resume(args) => app::pause::resume(args, cx).await,
         Command::App(command) => app::run(command, cx).await,
         Command::Appset(command) => appset::run(command, cx).await,
         Command::Project(command) => project::run(command, cx).await,

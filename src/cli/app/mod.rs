@@ -8,7 +8,9 @@ pub mod get;
 pub mod history;
 pub mod list;
 mod model;
+pub mod pause;
 pub mod refresh;
+pub mod rollback;
 mod select;
 pub mod status;
 pub mod sync;
@@ -37,6 +39,9 @@ pub(super) enum AppCommand {
     Wait(wait::WaitArgs),
     History(history::HistoryArgs),
     Refresh(refresh::RefreshArgs),
+    Rollback(rollback::RollbackArgs),
+    Pause(pause::PauseArgs),
+    Resume(pause::ResumeArgs),
 }
 
 pub(super) async fn run(command: AppCommand, cx: &Context) -> CommandResult {
@@ -51,5 +56,8 @@ pub(super) async fn run(command: AppCommand, cx: &Context) -> CommandResult {
         AppCommand::Wait(args) => wait::run(args, cx).await,
         AppCommand::History(args) => history::run(args, cx).await,
         AppCommand::Refresh(args) => refresh::run(args, cx).await,
+        AppCommand::Rollback(args) => rollback::run(args, cx).await,
+        AppCommand::Pause(args) => pause::pause(args, cx).await,
+        AppCommand::Resume(args) => pause::resume(args, cx).await,
     }
 }

@@ -1,8 +1,8 @@
 //! `sync`: requests the operation on the Application and shows what the controller does.
 
 mod filter;
-mod report;
-mod request;
+pub(super) mod report;
+pub(super) mod request;
 mod screen;
 
 use std::collections::BTreeMap;
@@ -142,8 +142,8 @@ pub async fn run(args: SyncArgs, cx: &Context) -> CommandResult {
             .for_each(|app| stream::say(&format!("sync requested for {app}; kubectl gitops wait {app} --for operation")));
         return Ok(Exit::Done);
     }
-    let outcomes = watch(cx, started, &args).await?;
-    finish(&outcomes, &args)
+    let outcomes = watch(cx, started, args.timeout, args.dry_run == Some(true)).await?;
+    finish(&outcomes, args.output)
 }
 
 fn name_started(failure: Failure, started: &BTreeMap<AppRef, App>) -> Failure {
@@ -179,7 +179,7 @@ async fn start(cx: &Context, mut app: App, request: &SyncRequest, initiator: &st
 }
 
 /// Who asks: what the API server calls us, else the kubeconfig.
-async fn initiator(cx: &Context) -> String {
+pub(super) async fn initiator(cx: &Context) -> String {
     let Ok(client) = cx.client().await else { return cx.user_name() };
     let review = Api::<SelfSubjectReview>::all(client).create(&PostParams::default(), &SelfSubjectReview::default()).await;
     let name = review.ok().and_then(|review| review.status?.user_info?.username);
@@ -187,11 +187,16 @@ async fn initiator(cx: &Context) -> String {
 }
 
 /// Watches the started operations to their end, or to the end of the time.
-async fn watch(cx: &Context, started: BTreeMap<AppRef, App>, args: &SyncArgs) -> Result<Vec<Outcome>, Failure> {
+pub(super) async fn watch(
+    cx: &Context,
+    started: BTreeMap<AppRef, App>,
+    timeout: Duration,
+    dry_run: bool,
+) -> Result<Vec<Outcome>, Failure> {
     let names = started.keys().map(ToString::to_string).collect::<Vec<_>>().join(" ");
     cx.when_interrupted(Some(format!("still running: kubectl gitops wait {names} --for operation")));
     let mut follower = Follower::these(cx, started.keys().cloned()).await?;
-    let deadline = Instant::now() + args.timeout;
+    let deadline = Instant::now() + timeout;
     let mut screen = Screen::new(&started, deadline, cx);
     let mut open = started;
     let mut outcomes = Vec::new();
@@ -202,7 +207,7 @@ async fn watch(cx: &Context, started: BTreeMap<AppRef, App>, args: &SyncArgs) ->
                     screen.saw(&app);
                     let reference = app.reference();
                     if is_finished(&app) && open.remove(&reference).is_some() {
-                        let app = refreshed(cx, *app, args.dry_run == Some(true)).await;
+                        let app = refreshed(cx, *app, dry_run).await;
                         outcomes.push(Outcome::of_finished(app));
                     } else if open.contains_key(&reference) {
                         open.insert(reference, *app);
@@ -248,8 +253,8 @@ async fn refreshed(cx: &Context, app: App, dry_run: bool) -> App {
     }
 }
 
-fn finish(outcomes: &[Outcome], args: &SyncArgs) -> CommandResult {
-    match args.output {
+pub(super) fn finish(outcomes: &[Outcome], output: Option<Output>) -> CommandResult {
+    match output {
         Some(output) => {
             for report in outcomes.iter().map(Outcome::report) {
                 if outcomes.len() > 1 && output == Output::Yaml {

@@ -90,7 +90,7 @@ pub fn patch(app: &Application, operation: &Operation) -> Value {
     patch
 }
 
-fn refuse_when_busy(app: &Application) -> Result<(), Failure> {
+pub(in crate::cli::app) fn refuse_when_busy(app: &Application) -> Result<(), Failure> {
     let name = app.name();
     if app.metadata.deletion_timestamp.is_some() {
         return Err(Failure::new(format!("application {name:?} is being deleted"))
