@@ -44,6 +44,8 @@ mod keys;
 mod keys_cli;
 #[path = "cluster/kubeseal.rs"]
 mod kubeseal;
+#[path = "cluster/repositories.rs"]
+mod repositories;
 #[path = "cluster/runbooks.rs"]
 mod runbooks;
 #[path = "cluster/sealing.rs"]
@@ -54,5 +56,9 @@ mod sealing_changes;
 mod sealing_cli;
 #[path = "cluster/supervision.rs"]
 mod supervision;
+#[path = "cluster/tenant.rs"]
+mod tenant;
+#[path = "cluster/webhooks.rs"]
+mod webhooks;
 #[path = "cluster/windows.rs"]
 mod windows;

@@ -9,7 +9,7 @@ use crate::ui::{problem, stream};
 
 use super::{
     Color, CommandResult, Context, Exit, Failure, GlobalFlags, app, appset, check, completion, doctor, explain, install, keys,
-    kubeseal, project, reseal, reserved, seal, unseal, verify, version,
+    kubeseal, project, render, repo, reseal, reserved, seal, unseal, verify, version,
 };
 
 /// GitOps for Kubernetes: see, diff and sync Argo CD Applications, and seal Secrets for Git.
@@ -45,6 +45,8 @@ enum Command {
     Wait(app::wait::WaitArgs),
     History(app::history::HistoryArgs),
     Refresh(app::refresh::RefreshArgs),
+    #[command(alias = "build")]
+    Render(Box<render::RenderArgs>),
     Rollback(app::rollback::RollbackArgs),
     Pause(app::pause::PauseArgs),
     Resume(app::pause::ResumeArgs),
@@ -65,6 +67,9 @@ enum Command {
     Reseal(Box<reseal::ResealArgs>),
     Verify(Box<verify::VerifyArgs>),
     Explain(Box<explain::ExplainArgs>),
+    /// Register repositories and their logins
+    #[command(subcommand)]
+    Repo(repo::RepoCommand),
     /// Look after the sealing keys
     #[command(subcommand, visible_alias = "key")]
     Keys(keys::KeysCommand),
@@ -85,6 +90,7 @@ async fn dispatch(command: Command, cx: &Context) -> CommandResult {
         Command::Wait(args) => app::wait::run(args, cx).await,
         Command::History(args) => app::history::run(args, cx).await,
         Command::Refresh(args) => app::refresh::run(args, cx).await,
+        Command::Render(args) => render::run(*args, cx).await,
         Command::Rollback(args) => app::rollback::run(args, cx).await,
         Command::Pause(args) => app::pause::pause(args, cx).await,
         Command::Resume(args) => app::pause::resume(args, cx).await,
@@ -97,6 +103,7 @@ async fn dispatch(command: Command, cx: &Context) -> CommandResult {
         Command::Reseal(args) => reseal::run(*args, cx).await,
         Command::Verify(args) => verify::run(*args, cx).await,
         Command::Explain(args) => explain::run(*args, cx).await,
+        Command::Repo(command) => repo::run(command, cx).await,
         Command::Keys(command) => keys::run(command, cx).await,
         Command::Install(args) => install::run(args, cx).await,
         Command::Uninstall(args) => install::uninstall(args, cx).await,

@@ -18,6 +18,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 pub(super) use self::input::Format;
+pub(super) use self::onto::sealed_for;
 pub(super) use self::place::parse_final;
 
 use self::input::{Others, Source};

@@ -1,4 +1,4 @@
-//! The controller's HTTP server: probes, metrics, and the routes that kubeseal knows.
+//! The controller's HTTP server: probes, metrics, the routes that kubeseal knows, and webhooks.
 
 mod rate_limit;
 mod request;
@@ -35,8 +35,14 @@ pub struct Pages {
 ///
 /// # Errors
 /// When the listener fails.
-pub async fn serve(listener: TcpListener, pages: Pages, sealing: Arc<SealingContext>, limit: Limit) -> std::io::Result<()> {
-    axum::serve(listener, router(pages, sealing, limit)).await
+pub async fn serve(
+    listener: TcpListener,
+    pages: Pages,
+    sealing: Arc<SealingContext>,
+    limit: Limit,
+    webhooks: Router,
+) -> std::io::Result<()> {
+    axum::serve(listener, router(pages, sealing, limit).merge(webhooks)).await
 }
 
 /// No route looks at the method: upstream's do not, and kubeseal's habits are its own.
@@ -64,6 +70,6 @@ async fn metrics(State(pages): State<Pages>) -> Response {
 }
 
 /// An error as Go's standard library writes it: text that no browser takes for something else.
-fn plain(status: StatusCode, text: &'static str) -> Response {
+pub(super) fn plain(status: StatusCode, text: &'static str) -> Response {
     (status, [(header::X_CONTENT_TYPE_OPTIONS, "nosniff")], text).into_response()
 }

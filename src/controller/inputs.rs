@@ -124,6 +124,7 @@ fn check_spec(app: &Application, found: &mut Assessment, cx: &Context) -> Option
         found.notice("InvalidSpecError", format!("Application referencing project {name} which does not exist"));
         return None;
     };
+    let project = with_registered(&project, cx);
     let before = found.notices.len();
     if !project::permits_namespace(&project, app.namespace(), &cx.control_namespace) {
         let text =
@@ -145,7 +146,18 @@ fn check_spec(app: &Application, found: &mut Assessment, cx: &Context) -> Option
         }
         Err(message) => found.notice("InvalidSpecError", message),
     }
-    (found.notices.len() == before).then(|| (*project).clone())
+    (found.notices.len() == before).then_some(project)
+}
+
+/// The project, with the repositories that are registered for it alone: it may use them though its `sourceRepos` do not say so.
+///
+/// Source: Argo CD 3.5 (fleet reference 2.2).
+fn with_registered(project: &AppProject, cx: &Context) -> AppProject {
+    let mut project = project.clone();
+    let catalogue = cx.repositories.catalogue();
+    let name = project.metadata.name.clone().unwrap_or_default();
+    project.spec.source_repos.extend(catalogue.urls_of_project(&name).map(str::to_owned));
+    project
 }
 
 async fn load_targets(app: &Application, found: &mut Assessment, revisions: &Revisions, cx: &Context) -> Option<Vec<Object>> {

@@ -21,10 +21,12 @@ mod identity;
 mod inputs;
 mod metrics;
 mod operation;
+mod registered;
 pub mod sealedsecret;
 mod settings;
 mod settings_watch;
 mod status;
+mod webhook;
 mod windows;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -62,6 +64,8 @@ const CONCURRENCY: u16 = 8;
 const HOUSEKEEPING: Duration = Duration::from_secs(30);
 /// Name of the settings ConfigMap.
 const SETTINGS: &str = "argocd-cm";
+/// Name of the ConfigMap of process parameters.
+const PARAMETERS: &str = "argocd-cmd-params-cm";
 
 /// What the controller is started with.
 #[derive(Debug, Clone)]
@@ -150,6 +154,9 @@ pub async fn run(client: Client, options: Options) -> Result<(), Error> {
     for warning in &settings.warnings {
         tracing::warn!("{warning}");
     }
+    if let Some(gap) = render::confinement().gap() {
+        tracing::warn!("{gap}");
+    }
     ensure_default_project(&client, &options.control_namespace).await?;
 
     let mut loops: JoinSet<(&'static str, String)> = JoinSet::new();
@@ -160,6 +167,7 @@ pub async fn run(client: Client, options: Options) -> Result<(), Error> {
     let repositories = Repositories::new(source::Options {
         poll_interval: settings.poll_interval,
         jitter: settings.jitter,
+        submodules: settings.submodules,
         ..source::Options::new(options.cache_dir.join("git"))
     });
     let sealing = sealedsecret::SealingContext::new(client.clone(), options.control_namespace.clone());
@@ -169,6 +177,8 @@ pub async fn run(client: Client, options: Options) -> Result<(), Error> {
         repositories: repositories.clone(),
         renderer: Renderer::new(render::Options {
             temp_dir: Some(options.cache_dir.join("render")),
+            disk_cache: Some(options.cache_dir.join("manifests")),
+            tools: settings.tools.clone(),
             ..render::Options::default()
         }),
         discovery: Discovery::new(client.clone()),
@@ -183,8 +193,11 @@ pub async fn run(client: Client, options: Options) -> Result<(), Error> {
         client,
     });
     cx.metrics.include(sealing.metrics());
+    cx.metrics.show_confinement(render::confinement());
     let (pages, keys) = (pages(&cx, &sealing, &listed), Arc::clone(&sealing));
-    loops.spawn(async move { ("http", text(http::serve(listener, pages, keys, options.rate_limit).await)) });
+    let (deliveries, events) = webhook::Deliveries::new(settings.max_webhook_bytes);
+    let (secrets, routes) = (deliveries.secrets(), webhook::routes(deliveries));
+    loops.spawn(async move { ("http", text(http::serve(listener, pages, keys, options.rate_limit, routes).await)) });
     loops.spawn(async move { ("sealing", text(sealedsecret::run(sealing).await)) });
     let poll_interval = settings.poll_interval;
     let settings_changes = settings_watch::follow(&cx, settings, &mut loops);
@@ -192,6 +205,12 @@ pub async fn run(client: Client, options: Options) -> Result<(), Error> {
     let (owned, owned_changes) = futures::channel::mpsc::unbounded();
     let owned = applicationset::OwnedApplications::new(owned, options.appsets.progressive_syncs);
     let (apps, applications) = applications_loop(&cx, &listed, live_changes, changes, owned);
+    keep_registered(&cx, secrets, &listed, &mut loops);
+    let (webhooks, known) = (Arc::clone(&cx), apps.clone());
+    loops.spawn(async move {
+        webhook::run(events, webhooks, known).await;
+        ("webhooks", "the queue of deliveries ended".to_owned())
+    });
     let used = Arc::default();
     loops.spawn(housekeeping(Arc::clone(&cx), listed.clone(), apps.clone(), Arc::clone(&used)));
     let sets = applicationset_context(&cx, apps, used, poll_interval, options.appsets)?;
@@ -205,12 +224,15 @@ pub async fn run(client: Client, options: Options) -> Result<(), Error> {
         // Without them every Application would seem to be missing, and every project.
         lists.wait_for_projects().await;
         lists.wait_for_applications().await;
+        lists.wait_for_registered().await;
         applicationset::run(sets, owned_changes).await;
         ("applicationsets", "the stream of ApplicationSets ended".to_owned())
     });
     loops.spawn(async move {
         // Without the projects every Application would seem to refer to one that does not exist.
         listed.wait_for_projects().await;
+        // And without the credentials every private repository would seem to be closed.
+        listed.wait_for_registered().await;
         applications.await;
         ("applications", "the stream of Applications ended".to_owned())
     });
@@ -264,22 +286,29 @@ async fn new_key_on_signal(sealing: Arc<sealedsecret::SealingContext>) -> (&'sta
 struct Listed {
     projects: watch::Sender<bool>,
     applications: watch::Sender<bool>,
+    /// What is registered about repositories.
+    registered: watch::Sender<bool>,
 }
 
 impl Default for Listed {
     fn default() -> Self {
-        Self { projects: watch::Sender::new(false), applications: watch::Sender::new(false) }
+        let [projects, applications, registered] = std::array::from_fn(|_| watch::Sender::new(false));
+        Self { projects, applications, registered }
     }
 }
 
 impl Listed {
     fn all(&self) -> bool {
-        *self.projects.borrow() && *self.applications.borrow()
+        *self.projects.borrow() && *self.applications.borrow() && *self.registered.borrow()
     }
 
     async fn wait_for_projects(&self) {
         // Cannot fail: the sender lives as long as this value.
         let _ = self.projects.subscribe().wait_for(|listed| *listed).await;
+    }
+
+    async fn wait_for_registered(&self) {
+        let _ = self.registered.subscribe().wait_for(|listed| *listed).await;
     }
 
     async fn wait_for_applications(&self) {
@@ -310,8 +339,14 @@ fn pages(cx: &Arc<Context>, sealing: &Arc<sealedsecret::SealingContext>, listed:
 
 async fn load_settings(client: &Client, namespace: &str) -> Result<Settings, Error> {
     let api: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
-    let found = api.get_opt(SETTINGS).await.map_err(|cause| Error::Start { what: "read ConfigMap argocd-cm", cause })?;
-    Ok(Settings::from_config_map(&found.and_then(|map| map.data).unwrap_or_default()))
+    let read = async |name: &str, what: &'static str| {
+        let found = api.get_opt(name).await.map_err(|cause| Error::Start { what, cause })?;
+        Ok::<_, Error>(found.and_then(|map| map.data).unwrap_or_default())
+    };
+    let settings = Settings::from_config_map(&read(SETTINGS, "read ConfigMap argocd-cm").await?);
+    let parameters = read(PARAMETERS, "read ConfigMap argocd-cmd-params-cm").await?;
+    let environment = std::env::var("ARGOCD_GIT_MODULES_ENABLED").ok();
+    Ok(Settings { submodules: settings::wants_submodules(environment.as_deref(), &parameters), ..settings })
 }
 
 /// Source: Argo CD's API server creates the `default` project when it is missing.
@@ -329,6 +364,26 @@ async fn ensure_default_project(client: &Client, namespace: &str) -> Result<(), 
         Err(kube::Error::Api(status)) if status.code == 409 => Ok(()),
         Err(cause) => Err(failed(cause)),
     }
+}
+
+/// Keeps what is registered about repositories, and the secrets of webhooks.
+fn keep_registered(
+    cx: &Context,
+    secrets: Arc<std::sync::RwLock<webhook::Secrets>>,
+    listed: &Listed,
+    loops: &mut JoinSet<(&'static str, String)>,
+) {
+    let (client, namespace) = (cx.client.clone(), cx.control_namespace.clone());
+    let (repositories, listed) = (cx.repositories.clone(), listed.registered.clone());
+    loops.spawn(async move {
+        registered::keep(client, namespace, repositories, listed).await;
+        ("repositories", "the streams of what is registered ended".to_owned())
+    });
+    let (client, namespace) = (cx.client.clone(), cx.control_namespace.clone());
+    loops.spawn(async move {
+        webhook::keep(client, namespace, secrets).await;
+        ("webhook secrets", "the stream of Secret argocd-secret ended".to_owned())
+    });
 }
 
 /// Keeps the projects at hand, and tells when one changes.

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::SourceError;
+use super::credentials::SecretText;
 
 /// Transport of a repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +21,8 @@ pub struct Address {
     /// As written, without `user:password@` for http and https.
     url: String,
     credentials: Option<Credentials>,
+    /// What else must not be shown of texts from elsewhere.
+    hidden: Vec<SecretText>,
 }
 
 #[derive(Clone, PartialEq, Eq)]
@@ -63,7 +66,7 @@ impl Address {
     }
 
     fn plain(scheme: Scheme, url: &str) -> Self {
-        Self { scheme, url: url.to_owned(), credentials: None }
+        Self { scheme, url: url.to_owned(), credentials: None, hidden: Vec::new() }
     }
 
     fn http(scheme: Scheme, name: &str, rest: &str) -> Self {
@@ -77,7 +80,13 @@ impl Address {
                 (Some(credentials), host)
             }
         };
-        Self { scheme, url: format!("{name}://{host}{path}"), credentials }
+        Self { scheme, url: format!("{name}://{host}{path}"), credentials, hidden: Vec::new() }
+    }
+
+    /// Takes these out of every text as well.
+    pub(super) fn hiding(mut self, secrets: impl IntoIterator<Item = SecretText>) -> Self {
+        self.hidden.extend(secrets.into_iter().filter(|secret| !secret.is_empty()));
+        self
     }
 
     pub(super) fn scheme(&self) -> Scheme {
@@ -115,6 +124,9 @@ impl Address {
             && !password.is_empty()
         {
             text = text.replace(password.as_str(), "***");
+        }
+        for secret in &self.hidden {
+            text = text.replace(secret.reveal(), "***");
         }
         text
     }

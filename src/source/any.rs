@@ -1,7 +1,7 @@
 //! Sources of every kind: whatever a source of an Application names, its revision is resolved and its files are read in one way.
 
 use super::charts::Origin;
-use super::{Commit, Freshness, Repositories, SourceError, SourceTree};
+use super::{Commit, Freshness, Repositories, Scoped, SourceError, SourceTree};
 use crate::api::application::ApplicationSource;
 
 impl Repositories {
@@ -19,7 +19,10 @@ impl Repositories {
     ) -> Result<String, SourceError> {
         match self.origin(source, project)? {
             Some(origin) => self.charts().resolve(&origin, revision, freshness).await,
-            None => self.resolve(&source.repo_url, revision, freshness).await.map(|commit| commit.to_string()),
+            None => {
+                let commit = self.reached(source, project).resolve(&source.repo_url, revision, freshness).await?;
+                Ok(commit.to_string())
+            }
         }
     }
 
@@ -32,7 +35,12 @@ impl Repositories {
             return self.charts().tree(&origin, revision).await;
         }
         let unknown = || SourceError::NoSuchRevision { url: source.repo_url.clone(), revision: revision.to_owned() };
-        self.tree(&source.repo_url, &Commit::parse(revision).ok_or_else(unknown)?).await
+        let commit = Commit::parse(revision).ok_or_else(unknown)?;
+        self.reached(source, project).tree(&source.repo_url, &commit).await
+    }
+
+    fn reached<'a>(&'a self, source: &'a ApplicationSource, project: &'a str) -> Scoped<'a> {
+        self.of_project(project).with_tag_prefix(source.tag_prefix())
     }
 
     /// The origin of a source that is not in Git.

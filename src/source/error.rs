@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::credentials::CredentialError;
 use crate::advice::{Advice, Remedy};
 
 /// Shortest sensible wait after the other side did not answer.
@@ -114,9 +115,9 @@ pub enum SourceError {
         /// The revision asked for.
         revision: String,
     },
-    /// A version range; not resolved yet.
-    #[error("revision `{revision}` of {url} is a version range, and ranges are not resolved yet")]
-    RangeUnsupported {
+    /// No tag satisfies a version constraint.
+    #[error("no tag of {url} satisfies the version constraint `{revision}`")]
+    NoMatchingTag {
         /// The URL.
         url: String,
         /// The revision asked for.
@@ -152,6 +153,33 @@ pub enum SourceError {
         /// Where it leads.
         target: String,
     },
+    /// The repository is there and empty.
+    #[error("{url} has no commits")]
+    NoCommits {
+        /// The URL.
+        url: String,
+    },
+    /// What is registered about the repository cannot be used.
+    #[error("{url} cannot be reached as it is registered: {problem}")]
+    BadAccess {
+        /// The URL.
+        url: String,
+        /// What cannot be used; nothing secret.
+        problem: String,
+        /// What to set.
+        hint: String,
+    },
+    /// A submodule cannot be had.
+    #[error("a submodule of {url} cannot be had: {problem}")]
+    BadSubmodule {
+        /// The URL of the outer repository.
+        url: String,
+        /// Which one, and why.
+        problem: String,
+    },
+    /// The Secret for the repository cannot be used.
+    #[error(transparent)]
+    Credentials(#[from] CredentialError),
     /// The cache on disk is not readable or writable.
     #[error("the cache of {url} failed: {problem}")]
     CacheFailed {
@@ -160,6 +188,19 @@ pub enum SourceError {
         /// What failed.
         problem: String,
     },
+}
+
+impl SourceError {
+    /// Says which login was refused.
+    pub(super) fn with_origin(mut self, origin: &str) -> Self {
+        if let Self::AccessDenied { problem, .. } = &mut self
+            && !origin.is_empty()
+        {
+            problem.push_str("; ");
+            problem.push_str(origin);
+        }
+        self
+    }
 }
 
 impl Advice for SourceError {
@@ -174,15 +215,19 @@ impl Advice for SourceError {
             | Self::NotFound { .. }
             | Self::BadArchive { .. }
             | Self::NoSuchRevision { .. }
-            | Self::RangeUnsupported { .. }
+            | Self::NoMatchingTag { .. }
+            | Self::BadAccess { .. }
             | Self::AmbiguousRevision { .. }
             | Self::PathMissing { .. }
             | Self::PathOutside { .. }
             | Self::SymlinkOutside { .. } => Remedy::FixInput,
             Self::AccessDenied { .. } | Self::UntrustedCertificate { .. } => Remedy::GrantAccess,
-            Self::Unreachable { .. } | Self::Timeout { .. } | Self::CacheFailed { .. } => {
-                Remedy::WaitAndRetry { after: RETRY_AFTER }
-            }
+            Self::Credentials(error) => error.remedy(),
+            Self::Unreachable { .. }
+            | Self::Timeout { .. }
+            | Self::CacheFailed { .. }
+            | Self::NoCommits { .. }
+            | Self::BadSubmodule { .. } => Remedy::WaitAndRetry { after: RETRY_AFTER },
         }
     }
 
@@ -193,7 +238,7 @@ impl Advice for SourceError {
                 "check the host in repoURL, and that the network lets this program reach it".into()
             }
             Self::AccessDenied { .. } => {
-                "check that the repository exists and that the credentials for it are valid; private repositories need them"
+                "check that the repository exists, and that a Secret for its URL (kubectl gitops repo list) has a valid login"
                     .into()
             }
             Self::UntrustedCertificate { problem, .. } => certificate_hint(problem).into(),
@@ -211,7 +256,16 @@ impl Advice for SourceError {
             Self::NotFound { .. } => "check repoURL, and that the repository still has what its index lists".into(),
             Self::BadArchive { .. } => "have it packed and published again, with `helm package` or `oras push`".into(),
             Self::NoSuchRevision { .. } => "set targetRevision to a branch, tag or full commit id of this repository".into(),
-            Self::RangeUnsupported { .. } => "set targetRevision to an exact tag, branch or commit".into(),
+            Self::NoMatchingTag { .. } => {
+                "set targetRevision to a constraint that a tag satisfies; pre-releases count only where it names one (`-0`)"
+                    .into()
+            }
+            Self::BadSubmodule { .. } => {
+                "check .gitmodules, and register a login for the submodule's URL if it is private; ARGOCD_GIT_MODULES_ENABLED=false leaves submodules out".into()
+            }
+            Self::NoCommits { .. } => "push a commit to the repository".into(),
+            Self::BadAccess { hint, .. } => hint.clone(),
+            Self::Credentials(error) => return error.hint(),
             Self::AmbiguousRevision { .. } => "give more digits of the commit id in targetRevision".into(),
             Self::PathMissing { .. } => "set path to a folder of the repository at this revision".into(),
             Self::PathOutside { .. } => "write the path relative to the root of the repository, without `..` above it".into(),
@@ -230,6 +284,6 @@ fn certificate_hint(problem: &str) -> &'static str {
     } else if problem.contains("not valid for name") {
         "use a host name in repoURL that the certificate is for"
     } else {
-        "put the authority that signed it into a folder as a PEM file, and set SSL_CERT_DIR in the environment of this program to /etc/ssl/certs:<folder>"
+        "put the authority that signed it into ConfigMap argocd-tls-certs-cm under the name of the host; for the command line, into a folder that SSL_CERT_DIR names"
     }
 }

@@ -21,17 +21,21 @@ const LOGIN: &str = "Basic c29tZW9uZTpzZWNyZXQ=";
 const URL: &str = "GITOPS_TEST_URL";
 const RESULT: &str = "GITOPS_TEST_RESULT";
 
-struct Authority {
+pub(super) struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
 }
 
 impl Authority {
-    fn new(name: &str) -> Self {
+    pub(super) fn new(name: &str) -> Self {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
         Self { issuer: CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap() }
+    }
+
+    pub(super) fn pem(&self) -> String {
+        self.issuer.pem()
     }
 
     /// Writes the authority into a folder.
@@ -56,7 +60,7 @@ impl Authority {
         Arc::new(config.unwrap())
     }
 
-    fn https(&self, repo: &GitRepo, behaviour: Behaviour) -> GitHttp {
+    pub(super) fn https(&self, repo: &GitRepo, behaviour: Behaviour) -> GitHttp {
         let tls = Some(self.server("127.0.0.1", |_| {}));
         GitHttp::with(repo.folder.path(), Behaviour { tls, ..behaviour })
     }

@@ -5,13 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use base64::Engine as _;
 use gix::protocol::handshake::Ref;
-use gix::protocol::transport::client::blocking_io::http;
 use gix::remote::{Direction, fetch};
 
-use super::address::{Address, Credentials, Scheme};
-use super::classify::CONNECT_TIMEOUT;
+use super::address::Scheme;
+use super::reach::{self, Login, Reach, SshFiles};
 use super::refs::Refs;
 use super::{Commit, SourceError, SourceTree, classify};
 
@@ -21,14 +19,10 @@ const MAX_PACKS: usize = 64;
 /// What is asked for in every listing; other references are asked for by name once somebody wants them.
 const LISTED: &[&str] = &["HEAD", "refs/heads/*", "refs/tags/*"];
 
-/// How ssh is run unless `GIT_SSH_COMMAND` says otherwise: it fails where it would ask.
-const SSH_COMMAND: &str = "ssh -o BatchMode=yes -o ConnectTimeout=20";
-
 /// A mirror folder.
 pub(super) struct Mirror {
-    address: Address,
+    reach: Reach,
     folder: PathBuf,
-    ssh_command: String,
     /// Time for one request.
     limit: Duration,
     opened: Option<Opened>,
@@ -41,15 +35,18 @@ struct Opened {
 }
 
 impl Mirror {
-    pub(super) fn new(address: Address, folder: PathBuf, limit: Duration) -> Self {
-        let ssh_command = std::env::var("GIT_SSH_COMMAND").unwrap_or_else(|_| SSH_COMMAND.to_owned());
-        Self { address, folder, ssh_command, limit, opened: None }
+    pub(super) fn new(reach: Reach, folder: PathBuf, limit: Duration) -> Self {
+        Self { reach, folder, limit, opened: None }
+    }
+
+    /// Logs in with something that was found out since.
+    pub(super) fn log_in(&mut self, login: Login) {
+        self.reach.login = login;
     }
 
     /// Lists the references of the remote: one request after the handshake.
     pub(super) fn list(&mut self, also: &[String]) -> Result<Refs, SourceError> {
-        let store = self.open()?.store;
-        let repository = store.to_thread_local();
+        let (repository, _files) = self.ready()?;
         let remote = self.remote(&repository)?;
         let specs = LISTED.iter().map(|name| (*name).to_owned()).chain(also.iter().cloned());
         let extra_refspecs =
@@ -68,7 +65,7 @@ impl Mirror {
         let Ok(object) = repository.find_object(id) else { return Ok(None) };
         // The hash of a tag object is accepted as well: multi-source applications record it.
         let Ok(root) = object.peel_to_tree().map(|tree| tree.id) else { return Ok(None) };
-        Ok(Some(SourceTree::new(store, commit.clone(), root, self.address.to_string(), damaged)))
+        Ok(Some(SourceTree::new(store, commit.clone(), root, self.reach.address.to_string(), damaged)))
     }
 
     /// Fetches one commit without its history.
@@ -76,8 +73,7 @@ impl Mirror {
         if self.pack_count() > MAX_PACKS || !self.is_intact()? {
             self.reset();
         }
-        let store = self.open()?.store;
-        let repository = store.to_thread_local();
+        let (repository, _files) = self.ready()?;
         let spec = format!("+{commit}:refs/gitops/{commit}");
         let remote = self
             .remote(&repository)?
@@ -104,6 +100,17 @@ impl Mirror {
         let prefix = format!("refs/gitops/{}", digits.to_ascii_lowercase());
         let matching = names.prefixed(prefix.as_str()).map_err(|error| self.cache_failed(error))?;
         Ok(matching.flatten().filter_map(|reference| Commit::parse(&reference.id().to_string())).collect())
+    }
+
+    /// The mirror for one request, with the files for ssh that live as long.
+    fn ready(&mut self) -> Result<(gix::Repository, SshFiles), SourceError> {
+        let mut repository = self.open()?.store.to_thread_local();
+        let (files, command) = self.reach.ssh()?;
+        let setting = format!("core.sshCommand={command}");
+        let mut config = repository.config_snapshot_mut();
+        config.append_config([setting.as_str()], gix::config::Source::Api).map_err(|error| self.cache_failed(error))?;
+        config.commit().map_err(|error| self.cache_failed(error))?;
+        Ok((repository, files))
     }
 
     /// Opens the mirror, or makes a new one where there is none or it is broken.
@@ -149,13 +156,7 @@ impl Mirror {
 
     /// Nothing from the machine: no system, user or environment configuration.
     fn open_options(&self) -> gix::open::Options {
-        let ssh_command = format!("core.sshCommand={}", self.ssh_command);
-        gix::open::Options::isolated().config_overrides([
-            "protocol.version=2",
-            ssh_command.as_str(),
-            "ssh.variant=ssh",
-            "core.logAllRefUpdates=false",
-        ])
+        gix::open::Options::isolated().config_overrides(["protocol.version=2", "ssh.variant=ssh", "core.logAllRefUpdates=false"])
     }
 
     /// False when a commit that was fetched is gone: the remote would be told that it is here, and leave it out.
@@ -172,20 +173,9 @@ impl Mirror {
     }
 
     fn remote<'r>(&self, repository: &'r gix::Repository) -> Result<gix::Remote<'r>, SourceError> {
-        let remote = repository.remote_at_without_url_rewrite(self.transport_url()).map_err(|error| self.failed(&error))?;
+        let remote =
+            repository.remote_at_without_url_rewrite(self.reach.transport_url().as_str()).map_err(|error| self.failed(&error))?;
         Ok(remote.with_fetch_tags(fetch::Tags::None))
-    }
-
-    /// The URL for the transport. Over https it carries the credentials, which the transport sends at once and drops when a
-    /// redirect leads to another host. Over http it would refuse to, so there they go into a header.
-    fn transport_url(&self) -> String {
-        let url = self.address.as_str();
-        match (self.address.scheme(), self.address.credentials(), url.split_once("://")) {
-            (Scheme::Https, Some(Credentials { user, password }), Some((scheme, rest))) => {
-                format!("{scheme}://{}:{}@{rest}", percent_encode(user), percent_encode(password))
-            }
-            _ => url.to_owned(),
-        }
     }
 
     fn connect<'a, 'r>(
@@ -198,35 +188,14 @@ impl Mirror {
         let connection = remote.connect(Direction::Fetch).map_err(|error| self.failed(&error))?;
         // Nobody sits here to answer a prompt, and helpers would bring in the machine's own credentials.
         let connection = connection.with_credentials(|_| Ok(None));
-        Ok(match self.address.scheme() {
-            Scheme::Http | Scheme::Https => connection.with_transport_options(Box::new(self.http_options())),
+        Ok(match self.reach.address.scheme() {
+            Scheme::Http | Scheme::Https => connection.with_transport_options(Box::new(self.reach.http_options(self.limit)?)),
             Scheme::Ssh | Scheme::File => connection,
         })
     }
 
-    fn http_options(&self) -> http::Options {
-        let limit = self.limit;
-        // The client's own limit is 30 s for a whole response, too short for a large first fetch.
-        let client = http::reqwest::Options {
-            configure_client: Some(Box::new(move |builder| {
-                Ok(builder.timeout(limit).connect_timeout(limit.min(CONNECT_TIMEOUT)))
-            })),
-            ..Default::default()
-        };
-        let in_header = self.address.credentials().filter(|_| self.address.scheme() == Scheme::Http);
-        let authorization = in_header.map(|credentials| {
-            let login = format!("{}:{}", credentials.user, credentials.password.as_str());
-            format!("Authorization: Basic {}", base64::engine::general_purpose::STANDARD.encode(login))
-        });
-        http::Options {
-            extra_headers: authorization.into_iter().collect(),
-            backend: Some(Arc::new(std::sync::Mutex::new(client))),
-            ..Default::default()
-        }
-    }
-
     fn cache_failed(&self, error: impl std::fmt::Display) -> SourceError {
-        classify::cache_failed(&self.address, &error.to_string())
+        classify::cache_failed(&self.reach.address, &error.to_string())
     }
 
     fn fetch_failed(&self, commit: &Commit, error: &gix::Error) -> SourceError {
@@ -234,17 +203,12 @@ impl Mirror {
     }
 
     pub(super) fn no_such_commit(&self, commit: &Commit) -> SourceError {
-        SourceError::NoSuchRevision { url: self.address.to_string(), revision: commit.to_string() }
+        SourceError::NoSuchRevision { url: self.reach.address.to_string(), revision: commit.to_string() }
     }
 
     fn failed(&self, error: &gix::Error) -> SourceError {
-        classify::request_failed(&self.address, self.limit, error)
+        classify::request_failed(&self.reach.address, self.limit, error).with_origin(&reach::origin(&self.reach.access))
     }
-}
-
-fn percent_encode(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
 }
 
 /// Removes what a process that was killed in the middle of a fetch left behind. A mirror has one owner, so whatever is locked
@@ -300,6 +264,9 @@ fn refs_of(listed: &[Ref]) -> Refs {
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
+    use super::super::address::Address;
+    use super::super::credentials::{Access, SecretText};
+    use super::super::reach::SSH_COMMAND;
     use super::super::testing::GitRepo;
     use super::*;
 
@@ -308,7 +275,8 @@ mod tests {
         let (folder, repo) = (tempfile::tempdir().unwrap(), GitRepo::new());
         let first = repo.write("a.yaml", "a: 1\n").commit("first");
         let address = Address::parse(&format!("file://{}", repo.folder.path().display())).unwrap();
-        let mirror = || Mirror::new(address.clone(), folder.path().to_owned(), Duration::from_secs(20));
+        let reach = || Reach::new(address.clone(), Arc::default());
+        let mirror = || Mirror::new(reach(), folder.path().to_owned(), Duration::from_secs(20));
         mirror().fetch(&first, &AtomicBool::new(false)).unwrap();
         let second = repo.write("a.yaml", "a: 2\n").commit("second");
         let leftovers = ["shallow.lock".to_owned(), format!("refs/gitops/{second}.lock"), "objects/pack/.tmpAbCdEf".to_owned()];
@@ -334,13 +302,19 @@ mod tests {
         );
         std::fs::write(&program, script).unwrap();
         std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let access = Arc::new(Access {
+            known_hosts: Some("".into()),
+            ssh_private_key: SecretText::new("marker".into()),
+            ..Access::default()
+        });
         for url in [
             format!("ssh://git@host.example:2222{}", repo.folder.path().display()),
             format!("git@host.example:{}", repo.folder.path().display()),
         ] {
-            let mut mirror = Mirror::new(Address::parse(&url).unwrap(), folder.path().join("mirror"), Duration::from_secs(20));
+            let mut reach = Reach::new(Address::parse(&url).unwrap(), access.clone());
+            reach.ssh_command = SSH_COMMAND.replacen("ssh", &program.display().to_string(), 1);
+            let mut mirror = Mirror::new(reach, folder.path().join("mirror"), Duration::from_secs(20));
             mirror.reset();
-            mirror.ssh_command = SSH_COMMAND.replacen("ssh", &program.display().to_string(), 1);
             let refs = mirror.list(&[]).unwrap();
             assert_eq!(refs.0["refs/heads/main"], commit);
             mirror.fetch(&commit, &AtomicBool::new(false)).unwrap();
@@ -348,6 +322,7 @@ mod tests {
         }
         let log = std::fs::read_to_string(log).unwrap();
         assert!(log.lines().all(|line| line.contains("BatchMode=yes") && line.contains("git@host.example")), "{log}");
-        assert!(log.contains("2222"), "{log}");
+        assert!(log.contains("2222") && log.contains("StrictHostKeyChecking=yes") && log.contains("/key"), "{log}");
+        assert!(!log.contains("marker"), "{log}");
     }
 }

@@ -16,21 +16,28 @@ mod any;
 mod archive;
 pub mod charts;
 mod classify;
+mod client;
 pub mod credentials;
 mod error;
 mod failure;
+mod github_app;
 mod mirror;
+mod reach;
 mod refs;
 mod repositories;
 mod repository;
 mod state;
+mod submodules;
 mod tree;
 pub mod version;
+mod worktree;
 
 #[cfg(test)]
 mod https_tests;
 #[cfg(test)]
 mod outage_tests;
+#[cfg(test)]
+mod registered_tests;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
@@ -43,10 +50,11 @@ pub(crate) use archive::texts as texts_of_archive;
 pub use charts::{Charts, Origin};
 pub use error::SourceError;
 pub use refs::Commit;
-pub use repositories::{Options, Repositories};
+pub use repositories::{Options, Repositories, Scoped};
 pub use repository::Freshness;
 pub(crate) use tree::clean_path;
 pub use tree::{Entry, EntryKind, Followed, SourceTree};
+pub use worktree::{Worktree, WorktreeError};
 
 /// True when two URLs name the same repository: case and `.git` do not matter.
 #[must_use]

@@ -5,6 +5,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use super::version;
+
 /// A full commit id, 40 hexadecimal digits in lower case.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Commit(String);
@@ -43,17 +45,41 @@ pub(super) struct Refs(pub(super) BTreeMap<String, Commit>);
 pub(super) enum Resolution {
     Found(Commit),
     Ambiguous,
+    /// A constraint that no tag satisfies.
+    NoMatchingTag,
     Unknown,
 }
 
 impl Refs {
-    /// Looks a revision up: a full reference name, a tag, a branch, then an abbreviated commit id at the tip of a reference.
-    pub(super) fn resolve(&self, revision: &str) -> Resolution {
+    fn highest_tag(&self, constraint: &str, tag_prefix: &str) -> Option<&Commit> {
+        let prefix = format!("refs/tags/{tag_prefix}");
+        let tags = self.0.range(prefix.clone()..).map_while(|(name, _)| name.strip_prefix(&prefix));
+        let best = version::highest(constraint, tags)?;
+        self.0.get(&format!("{prefix}{best}"))
+    }
+
+    /// True when the remote has no commit at all.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Looks a revision up: the highest tag that satisfies a version constraint, a full reference name, a tag, a branch, then
+    /// an abbreviated commit id at the tip of a reference. Versions and constraints are looked for among the tags that begin
+    /// with `tag_prefix`.
+    pub(super) fn resolve(&self, revision: &str, tag_prefix: &str) -> Resolution {
         let revision = if revision.is_empty() { "HEAD" } else { revision };
+        let constraint = version::is_constraint(revision);
+        if constraint && let Some(commit) = self.highest_tag(revision, tag_prefix) {
+            return Resolution::Found(commit.clone());
+        }
+        let prefixed = if version::is_version(revision) { format!("{tag_prefix}{revision}") } else { revision.to_owned() };
         let names =
-            [revision.to_owned(), format!("refs/{revision}"), format!("refs/tags/{revision}"), format!("refs/heads/{revision}")];
+            [prefixed.clone(), format!("refs/{prefixed}"), format!("refs/tags/{prefixed}"), format!("refs/heads/{prefixed}")];
         if let Some(commit) = names.iter().find_map(|name| self.0.get(name)) {
             return Resolution::Found(commit.clone());
+        }
+        if constraint {
+            return Resolution::NoMatchingTag;
         }
         if !is_abbreviated(revision) {
             return Resolution::Unknown;
@@ -73,20 +99,6 @@ impl Refs {
 /// True for what may be the beginning of a commit id: 7 to 39 hexadecimal digits.
 pub(super) fn is_abbreviated(revision: &str) -> bool {
     (7..40).contains(&revision.len()) && revision.bytes().all(|byte| byte.is_ascii_hexdigit())
-}
-
-/// True for what upstream takes for a range of versions: `1.2.*`, `>=1 <2`, `^1`, `~1.2`, `1.x`.
-pub(super) fn looks_like_range(revision: &str) -> bool {
-    let versionish = |part: &str| {
-        !part.is_empty() && part.split('.').all(|piece| !piece.is_empty() && piece.bytes().all(|byte| byte.is_ascii_digit()))
-    };
-    revision.contains(['*', '^', '~', '>', '<', '=', '|', ','])
-        || revision.split_once(" - ").is_some()
-        || revision
-            .trim_start_matches('v')
-            .strip_suffix(".x")
-            .or_else(|| revision.trim_start_matches('v').strip_suffix(".X"))
-            .is_some_and(versionish)
 }
 
 #[cfg(test)]
@@ -112,7 +124,7 @@ mod tests {
 
     #[test]
     fn finds_what_a_revision_means() {
-        let found = |revision: &str| match refs().resolve(revision) {
+        let found = |revision: &str| match refs().resolve(revision, "") {
             Resolution::Found(commit) => commit.as_str()[..1].to_owned(),
             other => format!("{other:?}"),
         };
@@ -129,16 +141,44 @@ mod tests {
         assert_eq!(found("BBBBBBBB"), "b");
         assert_eq!(found("aaaaaaa"), "Ambiguous");
         assert_eq!(found("bbbbbb"), "Unknown", "six digits are too few");
-        assert_eq!(found("1.2.*"), "Unknown");
+        assert_eq!(found("1.2.*"), "e", "a constraint");
+    }
+
+    fn with_tags(tags: &[(&str, &str)]) -> Refs {
+        Refs(tags.iter().map(|(name, digit)| ((*name).to_owned(), commit(digit))).collect())
     }
 
     #[test]
-    fn tells_ranges_from_names() {
-        for range in ["1.2.*", "*", ">=1.0 <2.0", "^1.2", "~1.2", "1.x", "v1.2.x", "1.0 - 2.0"] {
-            assert!(looks_like_range(range), "{range}");
-        }
-        for name in ["1.2", "v1.2.3", "main", "release/1.x-lts", "fix", "feature.x"] {
-            assert!(!looks_like_range(name), "{name}");
-        }
+    fn constraints_choose_the_highest_tag_and_never_a_branch() {
+        let refs = with_tags(&[
+            ("refs/tags/v1.2.3", "a"),
+            ("refs/tags/1.2.10", "b"),
+            ("refs/tags/2.0.0-rc.1", "c"),
+            ("refs/tags/latest", "d"),
+            ("refs/heads/1.2.99", "e"),
+        ]);
+        let found = |revision: &str| refs.resolve(revision, "");
+        assert_eq!(found("1.2.*"), Resolution::Found(commit("b")));
+        assert_eq!(found("~1.2.0"), Resolution::Found(commit("b")));
+        assert_eq!(found(">=2.0.0-0"), Resolution::Found(commit("c")));
+        assert_eq!(found(">=2"), Resolution::NoMatchingTag);
+        assert_eq!(found("1.2.3"), Resolution::Unknown, "an exact version is a name, and no tag is called so");
+        assert_eq!(found("1.2.99"), Resolution::Found(commit("e")));
+    }
+
+    #[test]
+    fn a_tag_prefix_belongs_to_versions_and_constraints_only() {
+        let refs = with_tags(&[
+            ("refs/tags/web/1.0.0", "a"),
+            ("refs/tags/web/1.4.0", "b"),
+            ("refs/tags/api/1.9.0", "c"),
+            ("refs/tags/1.9.0", "d"),
+            ("refs/heads/main", "e"),
+        ]);
+        let found = |revision: &str| refs.resolve(revision, "web/");
+        assert_eq!(found("1.*"), Resolution::Found(commit("b")));
+        assert_eq!(found("1.0.0"), Resolution::Found(commit("a")));
+        assert_eq!(found("1.9.0"), Resolution::Unknown);
+        assert_eq!(found("main"), Resolution::Found(commit("e")));
     }
 }

@@ -3,6 +3,7 @@
 //! Requests run one at a time. Whoever can be answered from what is known never waits for one, so that a remote that hangs
 //! holds up only those that see it for the first time.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,8 +13,11 @@ use tokio::sync::{Notify, broadcast};
 use tokio::time::Instant;
 
 use super::address::Address;
+use super::credentials::{Access, GitLogin};
+use super::github_app::GithubTokens;
 use super::mirror::{Mirror, is_listable};
-use super::refs::{Refs, Resolution, is_abbreviated, looks_like_range};
+use super::reach::{Login, Reach};
+use super::refs::{Refs, Resolution, is_abbreviated};
 use super::state::State;
 use super::{Commit, Options, SourceError, SourceTree};
 
@@ -29,6 +33,8 @@ pub enum Freshness {
 /// One repository.
 pub(super) struct Repository {
     pub(super) address: Address,
+    pub(super) access: Arc<Access>,
+    tokens: Arc<GithubTokens>,
     options: Options,
     mirror: Arc<Mutex<Mirror>>,
     state: Mutex<State>,
@@ -38,6 +44,8 @@ pub(super) struct Repository {
     fetching: tokio::sync::Mutex<()>,
     /// How often the remote was asked for its references.
     listings: AtomicU64,
+    /// Normalised URLs of submodules, whose mirrors have to stay as long as this one.
+    submodules: Mutex<BTreeSet<String>>,
     /// Set by every use, cleared by [`Self::was_used`].
     used: AtomicBool,
     changes: broadcast::Sender<String>,
@@ -45,17 +53,30 @@ pub(super) struct Repository {
     pub(super) rescheduled: Arc<Notify>,
 }
 
+/// How a repository is reached.
+pub(super) struct Reached {
+    pub(super) address: Address,
+    pub(super) access: Arc<Access>,
+    /// Tokens that several repositories share.
+    pub(super) tokens: Arc<GithubTokens>,
+}
+
 impl Repository {
-    pub(super) fn new(address: Address, folder: PathBuf, options: Options, changes: broadcast::Sender<String>) -> Self {
-        let mirror = Arc::new(Mutex::new(Mirror::new(address.clone(), folder, options.timeout)));
+    pub(super) fn new(reached: Reached, folder: PathBuf, options: Options, changes: broadcast::Sender<String>) -> Self {
+        let Reached { address, access, tokens } = reached;
+        let reach = Reach::new(address.clone(), Arc::clone(&access));
+        let mirror = Arc::new(Mutex::new(Mirror::new(reach, folder, options.timeout)));
         Self {
             address,
+            access,
+            tokens,
             options,
             mirror,
             state: Mutex::default(),
             listing: tokio::sync::Mutex::default(),
             fetching: tokio::sync::Mutex::default(),
             listings: AtomicU64::new(0),
+            submodules: Mutex::default(),
             used: AtomicBool::new(false),
             changes,
             rescheduled: Arc::default(),
@@ -79,7 +100,7 @@ impl Repository {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) async fn resolve(&self, revision: &str, freshness: Freshness) -> Result<Commit, SourceError> {
+    pub(super) async fn resolve(&self, revision: &str, tag_prefix: &str, freshness: Freshness) -> Result<Commit, SourceError> {
         if let Some(commit) = Commit::parse(revision) {
             if freshness == Freshness::Now {
                 self.state().forgive();
@@ -87,11 +108,12 @@ impl Repository {
             return Ok(commit);
         }
         let refs = self.refs(revision, freshness).await?;
-        match refs.resolve(revision) {
+        let url = || self.address.to_string();
+        match refs.resolve(revision, tag_prefix) {
             Resolution::Found(commit) => Ok(commit),
-            Resolution::Ambiguous => {
-                Err(SourceError::AmbiguousRevision { url: self.address.to_string(), revision: revision.into() })
-            }
+            _ if refs.is_empty() => Err(SourceError::NoCommits { url: url() }),
+            Resolution::NoMatchingTag => Err(SourceError::NoMatchingTag { url: url(), revision: revision.into() }),
+            Resolution::Ambiguous => Err(SourceError::AmbiguousRevision { url: url(), revision: revision.into() }),
             Resolution::Unknown => self.resolve_locally(revision).await,
         }
     }
@@ -108,11 +130,7 @@ impl Repository {
                 _ => return Err(SourceError::AmbiguousRevision { url, revision: revision.into() }),
             }
         }
-        Err(if looks_like_range(revision) {
-            SourceError::RangeUnsupported { url, revision: revision.into() }
-        } else {
-            SourceError::NoSuchRevision { url, revision: revision.into() }
-        })
+        Err(SourceError::NoSuchRevision { url, revision: revision.into() })
     }
 
     /// The references, listed anew when they are too old for the caller. Callers that wait for the same listing share it.
@@ -144,12 +162,31 @@ impl Repository {
         }
     }
 
+    /// Asks the remote because something is said to be new, unless nobody ever wanted a reference. Calls that come while one
+    /// waits for its turn are answered by that one.
+    pub(super) async fn list_now(&self) {
+        let asked = Instant::now();
+        let _turn = self.listing.lock().await;
+        let answered = self.state().has_asked_since(asked);
+        if !answered {
+            self.list(None).await;
+        }
+    }
+
     /// Asks the remote and remembers the answer; the caller has the turn.
     async fn list(&self, wanted: Option<&str>) {
         let began = Instant::now();
         let also = self.state().also(wanted);
         self.listings.fetch_add(1, Ordering::Relaxed);
-        let result = self.with_mirror(move |mirror, _| mirror.list(&also)).await;
+        let result = async {
+            let login = self.login().await?;
+            self.with_mirror(move |mirror, _| {
+                login.into_iter().for_each(|login| mirror.log_in(login));
+                mirror.list(&also)
+            })
+            .await
+        };
+        let result = result.await;
         if let Err(error) = &result {
             tracing::warn!(repository = %self.address, %error, "listing the references failed");
         }
@@ -183,19 +220,51 @@ impl Repository {
         Ok(tree)
     }
 
+    /// Keeps the tree with its submodules in place of the one without, and remembers whose mirrors it reads.
+    pub(super) fn keep_with_submodules(&self, tree: SourceTree, urls: impl IntoIterator<Item = String>) {
+        self.submodules.lock().unwrap_or_else(PoisonError::into_inner).extend(urls);
+        self.state().replace_tree(tree);
+    }
+
+    /// Normalised URLs of submodules that were read.
+    pub(super) fn submodules(&self) -> BTreeSet<String> {
+        self.submodules.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     async fn fetch(&self, commit: &Commit) -> Result<SourceTree, SourceError> {
         if let Some(error) = self.state().refuses_fetch(commit) {
             return Err(error);
         }
         let (began, wanted) = (Instant::now(), commit.clone());
-        let fetched = self.with_mirror(move |mirror, interrupt| {
-            mirror.fetch(&wanted, interrupt)?;
-            mirror.find(&wanted)?.ok_or_else(|| mirror.no_such_commit(&wanted))
-        });
+        let fetched = async {
+            let login = self.login().await?;
+            self.with_mirror(move |mirror, interrupt| {
+                login.into_iter().for_each(|login| mirror.log_in(login));
+                mirror.fetch(&wanted, interrupt)?;
+                mirror.find(&wanted)?.ok_or_else(|| mirror.no_such_commit(&wanted))
+            })
+            .await
+        };
         fetched.await.map_err(|error| {
             tracing::warn!(repository = %self.address, %commit, %error, "fetching failed");
             self.state().remember_fetch_failure(commit, error, began)
         })
+    }
+
+    /// A login that has to be asked for anew from time to time; `None` where the one of the Secret does.
+    async fn login(&self) -> Result<Option<Login>, SourceError> {
+        let GitLogin::GithubApp(app) = self.access.git_login()? else { return Ok(None) };
+        let token = self.tokens.token(self.address.as_str(), app, &self.access).await.map_err(|error| self.explained(error))?;
+        Ok(Some(Login::Basic("x-access-token".into(), token)))
+    }
+
+    /// The error for work on the disk that ended without an answer.
+    pub(super) fn broken_off(&self) -> SourceError {
+        SourceError::CacheFailed { url: self.address.to_string(), problem: "reading or writing it was broken off".into() }
+    }
+
+    fn explained(&self, error: SourceError) -> SourceError {
+        error.with_origin(&super::reach::origin(&self.access))
     }
 
     /// Runs blocking work on the mirror, for no longer than the time limit.
@@ -222,10 +291,7 @@ impl Repository {
         match tokio::time::timeout(self.options.timeout, running).await {
             Ok(Ok(result)) => result,
             // The library's text has a number in it that is another one in every try.
-            Ok(Err(_)) => Err(SourceError::CacheFailed {
-                url: self.address.to_string(),
-                problem: "reading or writing it was broken off".into(),
-            }),
+            Ok(Err(_)) => Err(self.broken_off()),
             Err(_) => {
                 interrupt.store(true, Ordering::Relaxed);
                 Err(SourceError::Timeout { url: self.address.to_string(), limit: self.options.timeout })

@@ -45,6 +45,12 @@ impl State {
         self.listed.filter(|listed| counts(*listed)).map(|_| Ok(self.refs.clone()))
     }
 
+    /// True when a listing began since then, or when nobody ever wanted one.
+    pub(super) fn has_asked_since(&self, asked: Instant) -> bool {
+        let last = self.listed.max(self.failure.as_ref().map(|failure| failure.began));
+        last.is_none_or(|began| began >= asked)
+    }
+
     /// True for a reference outside branches and tags that no listing has asked for yet.
     pub(super) fn is_unasked(&self, name: &str) -> bool {
         self.failure.is_none() && !self.also.contains(name)
@@ -107,6 +113,12 @@ impl State {
         let tree = self.trees.remove(at)?;
         self.trees.push_back(tree.clone());
         Some(tree)
+    }
+
+    /// Like [`Self::keep_tree`], in place of an open tree of the same commit.
+    pub(super) fn replace_tree(&mut self, tree: SourceTree) {
+        self.trees.retain(|open| open.commit() != tree.commit());
+        self.keep_tree(tree);
     }
 
     pub(super) fn keep_tree(&mut self, tree: SourceTree) {

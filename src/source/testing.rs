@@ -239,3 +239,38 @@ fn backend(request: &HttpRequest, root: &PathBuf) -> Vec<u8> {
     answer.extend_from_slice(body);
     answer
 }
+
+/// An HTTP server that answers what it is told, by how the request line begins; the last answer of each is repeated.
+pub struct Answers {
+    pub address: SocketAddr,
+    requests: Arc<Mutex<Vec<String>>>,
+}
+
+impl Answers {
+    pub fn new<const N: usize>(answers: [(&'static str, Vec<(u16, serde_json::Value)>); N]) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let server = Self { address: listener.local_addr().unwrap(), requests: Arc::default() };
+        let requests = server.requests.clone();
+        let mut answers: Vec<_> = answers.into();
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let mut reader = BufReader::new(stream);
+                let Some(request) = read_request(&mut reader) else { continue };
+                let line = format!("{} {}", request.method, request.target);
+                let found = answers.iter_mut().find(|(begins, _)| line.starts_with(begins));
+                let (status, body) = found.map_or((404, serde_json::Value::Null), |(_, queue)| {
+                    if queue.len() > 1 { queue.remove(0) } else { queue[0].clone() }
+                });
+                requests.lock().unwrap().push(line);
+                let body = body.to_string();
+                let answer = format!("HTTP/1.1 {status} X\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
+                let _ = reader.get_mut().write_all(answer.as_bytes());
+            }
+        });
+        server
+    }
+
+    pub fn count(&self, begins: &str) -> usize {
+        self.requests.lock().unwrap().iter().filter(|line| line.starts_with(begins)).count()
+    }
+}

@@ -48,7 +48,7 @@ async fn resolves_names_of_all_kinds() {
     assert_eq!(resolve("refs/pull/7/head").await.unwrap(), first);
     assert_eq!(repositories.listings(), 2, "an unusual reference is asked for by name");
     assert!(matches!(resolve("nowhere").await, Err(SourceError::NoSuchRevision { .. })));
-    assert!(matches!(resolve("1.2.*").await, Err(SourceError::RangeUnsupported { .. })));
+    assert!(matches!(resolve("1.2.*").await, Err(SourceError::NoMatchingTag { .. })));
     // The first commit is not at the tip of a branch; its files come all the same.
     let tree = repositories.tree(&repo.url(), &Commit::parse(&first).unwrap()).await.unwrap();
     assert_eq!(tree.id_of("more.yaml").unwrap(), None);

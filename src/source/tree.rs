@@ -1,5 +1,6 @@
 //! The files of one commit, read straight from the object store.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -64,6 +65,8 @@ struct Inner {
     /// Set when an object could not be read, so that the mirror is made anew.
     damaged: Arc<AtomicBool>,
     links_checked: OnceLock<Result<(), SourceError>>,
+    /// Files of submodules by their folders; `None` until somebody looked for them.
+    submodules: Option<BTreeMap<String, SourceTree>>,
 }
 
 impl fmt::Debug for SourceTree {
@@ -81,19 +84,35 @@ impl SourceTree {
         damaged: Arc<AtomicBool>,
     ) -> Self {
         let links_checked = OnceLock::new();
-        Self { inner: Arc::new(Inner { store, commit, revision: None, root, url, damaged, links_checked }) }
+        Self { inner: Arc::new(Inner { store, commit, revision: None, root, url, damaged, links_checked, submodules: None }) }
+    }
+
+    /// The same files with those of submodules in their folders.
+    pub(super) fn with_submodules(&self, submodules: BTreeMap<String, Self>) -> Self {
+        let Inner { store, commit, revision, root, url, damaged, .. } = self.inner.as_ref();
+        let (store, commit, revision) = (store.clone(), commit.clone(), revision.clone());
+        let (url, damaged, root) = (url.clone(), Arc::clone(damaged), *root);
+        let (links_checked, submodules) = (OnceLock::new(), Some(submodules));
+        Self { inner: Arc::new(Inner { store, commit, revision, root, url, damaged, links_checked, submodules }) }
+    }
+
+    /// True once somebody looked for submodules.
+    pub(super) fn knows_submodules(&self) -> bool {
+        self.inner.submodules.is_some()
     }
 
     /// The files of an archive, unpacked into an object store. What is a commit elsewhere is the root folder here.
     pub(super) fn of_archive(store: gix::ThreadSafeRepository, root: gix::ObjectId, url: String, revision: String) -> Self {
         let commit = Commit::of_tree(root);
-        let (damaged, links_checked) = (Arc::default(), OnceLock::new());
-        Self { inner: Arc::new(Inner { store, commit, revision: Some(revision), root, url, damaged, links_checked }) }
+        let (damaged, links_checked, revision, submodules) = (Arc::default(), OnceLock::new(), Some(revision), None);
+        Self { inner: Arc::new(Inner { store, commit, revision, root, url, damaged, links_checked, submodules }) }
     }
 
     /// False once an object could not be read, or when the mirror was made anew or deleted.
     pub(super) fn is_readable(&self) -> bool {
-        !self.inner.damaged.load(Ordering::Relaxed) && self.inner.store.path().join("objects").is_dir()
+        !self.inner.damaged.load(Ordering::Relaxed)
+            && self.inner.store.path().join("objects").is_dir()
+            && self.inner.submodules.iter().flatten().all(|(_, tree)| tree.is_readable())
     }
 
     /// The commit whose files these are.
@@ -174,7 +193,24 @@ impl SourceTree {
         Ok(())
     }
 
+    /// The submodule that a path lies in, and the rest of the path.
+    fn submodule_of<'a>(&'a self, path: &'a str) -> Option<(&'a str, &'a Self, &'a str)> {
+        let inside = |folder: &str| path.strip_prefix(folder).filter(|rest| rest.is_empty() || rest.starts_with('/'));
+        let mut all = self.inner.submodules.iter().flatten();
+        all.find_map(|(folder, tree)| Some((folder.as_str(), tree, inside(folder)?.trim_start_matches('/'))))
+    }
+
+    fn children_in_submodule(&self, folder: &Entry) -> Option<Result<Vec<Entry>, SourceError>> {
+        let (root, tree, rest) = self.submodule_of(&folder.path)?;
+        let inner = Entry { path: rest.to_owned(), ..folder.clone() };
+        let children = tree.children(&tree.inner.store.to_thread_local(), &inner);
+        Some(children.map(|all| all.into_iter().map(|one| Entry { path: format!("{root}/{}", one.path), ..one }).collect()))
+    }
+
     fn children(&self, repository: &gix::Repository, folder: &Entry) -> Result<Vec<Entry>, SourceError> {
+        if let Some(children) = self.children_in_submodule(folder) {
+            return children;
+        }
         let id = gix::ObjectId::from_hex(folder.id.as_bytes()).map_err(|error| self.damage(error))?;
         let tree = repository.find_tree(id).map_err(|error| self.damage(error))?;
         let mut children = Vec::new();
@@ -183,7 +219,10 @@ impl SourceTree {
             // A name that is no UTF-8 cannot be written in any manifest; shown as well as possible it matches nothing.
             let name = entry.filename().to_str_lossy();
             let path = if folder.path.is_empty() { name.into_owned() } else { format!("{}/{name}", folder.path) };
-            children.push(Entry { path, kind: kind_of(entry.mode().kind()), id: entry.object_id().to_string() });
+            children.push(match self.inner.submodules.as_ref().and_then(|all| all.get(&path)) {
+                Some(tree) => Entry { path, kind: EntryKind::Directory, id: tree.root_id() },
+                None => Entry { path, kind: kind_of(entry.mode().kind()), id: entry.object_id().to_string() },
+            });
         }
         Ok(children)
     }
@@ -196,7 +235,20 @@ impl SourceTree {
         self.read_with(&self.inner.store.to_thread_local(), entry)
     }
 
+    /// Bytes of a file, without reading it.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or the entry has no content.
+    pub fn size(&self, entry: &Entry) -> Result<u64, SourceError> {
+        let id = gix::ObjectId::from_hex(entry.id.as_bytes()).map_err(|error| self.damage(error))?;
+        let repository = self.inner.store.to_thread_local();
+        Ok(repository.find_header(id).map_err(|error| self.damage(error))?.size())
+    }
+
     fn read_with(&self, repository: &gix::Repository, entry: &Entry) -> Result<Vec<u8>, SourceError> {
+        if let Some((_, tree, rest)) = self.submodule_of(&entry.path) {
+            return tree.read(&Entry { path: rest.to_owned(), ..entry.clone() });
+        }
         let id = gix::ObjectId::from_hex(entry.id.as_bytes()).map_err(|error| self.damage(error))?;
         Ok(repository.find_blob(id).map_err(|error| self.damage(error))?.take_data())
     }
@@ -269,7 +321,7 @@ impl SourceTree {
 
     /// Writes files below `destination`: the whole commit, or only what lies at or below the given paths.
     ///
-    /// Links are written as links; call [`Self::check_links`] before. Submodules become empty folders.
+    /// Links are written as links; call [`Self::check_links`] before. Submodules that are left out become empty folders.
     ///
     /// # Errors
     /// The mirror is damaged, or the disk refuses.

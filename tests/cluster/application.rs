@@ -33,12 +33,21 @@ impl Bench {
 
     /// As [`start`](Self::start), with more arguments of the controller.
     pub async fn start_with(extra_args: &[&str]) -> Self {
+        Self::launch("1s", extra_args).await
+    }
+
+    /// With a poll of every repository only so often.
+    pub async fn start_polling(interval: &str) -> Self {
+        Self::launch(interval, &[]).await
+    }
+
+    async fn launch(interval: &str, extra_args: &[&str]) -> Self {
         let cluster = Cluster::shared().await;
         let control = cluster.namespace("control").await;
         let destination = cluster.namespace("apps").await;
         let client = cluster.admin().await;
         let settings = json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "argocd-cm" },
-            "data": { "timeout.reconciliation": "1s", "timeout.reconciliation.jitter": "0s" } });
+            "data": { "timeout.reconciliation": interval, "timeout.reconciliation.jitter": "0s" } });
         let maps: Api<ConfigMap> = Api::namespaced(client.clone(), &control);
         maps.create(&PostParams::default(), &serde_json::from_value(settings).unwrap()).await.unwrap();
         // Making a key takes seconds, and sealing has tests of its own.

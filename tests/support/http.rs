@@ -1,4 +1,4 @@
-//! The smallest HTTP client that can read a probe or a metrics page.
+//! The smallest HTTP client that can read a probe or a metrics page, and deliver a webhook.
 
 use std::io;
 
@@ -10,9 +10,23 @@ use tokio::net::TcpStream;
 /// # Errors
 /// When nobody listens there or the answer is not HTTP.
 pub async fn get(address: &str, path: &str) -> io::Result<(u16, String)> {
+    ask(address, &format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n")).await
+}
+
+/// Posts a text and returns the status code and the body.
+///
+/// # Errors
+/// As [`get`].
+pub async fn post(address: &str, path: &str, headers: &[(&str, &str)], body: &str) -> io::Result<(u16, String)> {
+    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let length = body.len();
+    ask(address, &format!("POST {path} HTTP/1.0\r\nHost: {address}\r\n{headers}Content-Length: {length}\r\n\r\n{body}")).await
+}
+
+async fn ask(address: &str, request: &str) -> io::Result<(u16, String)> {
     let mut stream = TcpStream::connect(address).await?;
     // HTTP/1.0: no chunks, and the server closes the connection at the end.
-    stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n").as_bytes()).await?;
+    stream.write_all(request.as_bytes()).await?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).await?;
     let answer = String::from_utf8_lossy(&answer);

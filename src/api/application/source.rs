@@ -49,6 +49,12 @@ pub struct ApplicationSource {
 }
 
 impl ApplicationSource {
+    /// What the tags begin with among which versions and constraints are looked for.
+    #[must_use]
+    pub fn tag_prefix(&self) -> &str {
+        self.extra.get("tagPrefix").and_then(Value::as_str).unwrap_or_default()
+    }
+
     /// The revision asked for, `HEAD` when empty.
     #[must_use]
     pub fn target_revision_or_head(&self) -> &str {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{ArgAction, Args};
 use jiff::Timestamp;
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
@@ -17,7 +17,7 @@ use crate::sync::hold::{Hold, Kind};
 use crate::ui::{age, stream};
 
 use super::model::revisions;
-use super::sync::{finish, initiator, request, watch};
+use super::sync::{initiator, refuse_when_busy, request_patch, watch_and_finish};
 use super::{App, AppRef, select, wait};
 
 /// How long an operation that is ended for the rollback may take to end.
@@ -37,8 +37,12 @@ pub struct RollbackArgs {
     #[arg(allow_negative_numbers = true)]
     id: Option<i64>,
     /// Delete objects that the earlier state did not have
-    #[arg(long)]
+    #[arg(long, value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1, require_equals = true,
+          default_missing_value = "true", default_value = "false", hide_default_value = true, hide_possible_values = true)]
     prune: bool,
+    /// Accepted and not needed: automatic syncs are held anyway
+    #[arg(long, hide = true)]
+    pause_auto: bool,
     /// Only check, in the controller and the API server
     #[arg(long)]
     dry_run: bool,
@@ -70,20 +74,19 @@ pub async fn run(args: RollbackArgs, cx: &Context) -> CommandResult {
         return Err(Failure::new(format!("{}: {reason}", app.name())));
     }
     let history = app.status().map(|status| status.history.as_slice()).unwrap_or_default();
-    let entry = choose(app.name(), history, args.id)?.clone();
+    let entry = choose(&app.full_name(), history, args.id)?.clone();
     let by = initiator(cx).await;
     let hold = if args.dry_run { None } else { hold(&app.app, &by, &args.reason, args.hold_for, age::now()) };
     let app = ended_automation(cx, app, hold.as_ref()).await?;
     let operation = operation(&app.app, &entry, args.prune, args.dry_run, &by);
-    request::refuse_when_busy(&app.app)?;
+    refuse_when_busy(&app.app)?;
     let app = write(cx, &reference, patch(&app.app, &operation, hold.as_ref()), "roll back").await?;
     tell(&app, &entry, hold.as_ref());
     if args.r#async {
         stream::say(&format!("rollback requested for {reference}; kubectl gitops wait {reference} --for operation"));
         return Ok(Exit::Done);
     }
-    let outcomes = watch(cx, BTreeMap::from([(reference, app)]), args.timeout, args.dry_run).await?;
-    finish(&outcomes, args.output)
+    watch_and_finish(cx, BTreeMap::from([(reference, app)]), args.timeout, args.dry_run, args.output).await
 }
 
 fn tell(app: &App, entry: &RevisionHistory, hold: Option<&Hold>) {
@@ -97,18 +100,18 @@ fn tell(app: &App, entry: &RevisionHistory, hold: Option<&Hold>) {
 
 /// The sync to go back to: the one before the last, or that with the number.
 fn choose<'a>(name: &str, history: &'a [RevisionHistory], id: Option<i64>) -> Result<&'a RevisionHistory, Failure> {
-    let hint = format!("kubectl gitops history {name}");
-    match id {
-        Some(id) => history
-            .iter()
-            .find(|entry| entry.id == id)
-            .ok_or_else(|| Failure::new(format!("{name} remembers no sync {id}")).with_hint(hint)),
-        None => history
-            .iter()
-            .rev()
-            .nth(1)
-            .ok_or_else(|| Failure::new(format!("{name} remembers no sync before the last one")).with_hint(hint)),
-    }
+    let found = match id {
+        Some(id) => history.iter().find(|entry| entry.id == id),
+        None => history.iter().rev().nth(1),
+    };
+    found.ok_or_else(|| {
+        let what = id.map_or_else(|| "no sync before the last one".to_owned(), |id| format!("no sync with ID {id}"));
+        let kept = |entry: &RevisionHistory| format!("{} ({})", entry.id, revisions(&entry.revision, &entry.revisions));
+        let kept = history.iter().map(kept).collect::<Vec<_>>().join(", ");
+        let kept = if kept.is_empty() { "it has none" } else { &kept };
+        Failure::new(format!("the history of {name} holds {what}"))
+            .with_hint(format!("kept are: {kept}; spec.revisionHistoryLimit says how many"))
+    })
 }
 
 /// Where nobody syncs by itself there is nothing to hold.
@@ -149,7 +152,7 @@ fn operation(app: &Application, entry: &RevisionHistory, prune: bool, dry_run: b
 
 /// Request and hold in one write: in between, nobody may sync.
 fn patch(app: &Application, operation: &Operation, hold: Option<&Hold>) -> Value {
-    let mut patch = request::patch(app, operation);
+    let mut patch = request_patch(app, operation);
     if let Some(hold) = hold {
         patch["metadata"]["annotations"] = json!({ HOLD: hold.to_annotation() });
     }
@@ -204,8 +207,8 @@ mod tests {
         let history = &app.status.as_ref().unwrap().history;
         assert_eq!(choose("web", history, None).unwrap().id, 4);
         assert_eq!(choose("web", history, Some(3)).unwrap().id, 3);
-        assert_eq!(choose("web", history, Some(9)).unwrap_err().what, "web remembers no sync 9");
-        assert_eq!(choose("web", &history[..1], None).unwrap_err().what, "web remembers no sync before the last one");
+        assert_eq!(choose("web", history, Some(9)).unwrap_err().what, "the history of web holds no sync with ID 9");
+        assert_eq!(choose("web", &history[..1], None).unwrap_err().what, "the history of web holds no sync before the last one");
     }
 
     #[test]

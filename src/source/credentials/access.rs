@@ -1,6 +1,7 @@
 //! How one repository is reached.
 
 use std::fmt;
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
@@ -42,7 +43,7 @@ pub struct Access {
     /// Certificate that we show to the server.
     pub client_certificate: Option<ClientCertificate>,
     /// A field about a login that is not built.
-    pub(super) unsupported: Option<&'static str>,
+    pub unsupported: Option<&'static str>,
     /// Neither the TLS certificate nor the SSH host key of the server is checked.
     pub insecure: bool,
     /// Files that LFS keeps elsewhere are fetched.
@@ -61,8 +62,8 @@ pub struct Access {
     pub no_proxy: String,
     /// Certificate authorities of the host as PEM, in place of those of the machine.
     pub certificates: Option<String>,
-    /// Hash of the known SSH hosts.
-    pub(super) known_hosts: [u8; 32],
+    /// Lines of a `known_hosts` file that hold in place of the machine's; only for SSH.
+    pub known_hosts: Option<Arc<str>>,
 }
 
 /// A certificate and its key, both PEM.
@@ -146,6 +147,20 @@ impl Access {
         Ok(Some((&self.username, &self.password)))
     }
 
+    /// How it logs in, in a word or two, for lists.
+    pub(super) fn describe_login(&self) -> String {
+        match self.git_login() {
+            Ok(GitLogin::Anonymous) if !self.username.is_empty() => "user".into(),
+            Ok(GitLogin::Anonymous) if self.client_certificate.is_some() => "client certificate".into(),
+            Ok(GitLogin::Anonymous) => "<none>".into(),
+            Ok(GitLogin::Basic { .. }) => "password".into(),
+            Ok(GitLogin::Bearer(_)) => "bearer token".into(),
+            Ok(GitLogin::Ssh(_)) => "ssh key".into(),
+            Ok(GitLogin::GithubApp(app)) => format!("github app {}", app.id),
+            Err(_) => "<not supported>".into(),
+        }
+    }
+
     fn check_supported(&self) -> Result<(), CredentialError> {
         let secret = self.template.as_ref().or(self.secret.as_ref()).cloned().unwrap_or_default();
         self.unsupported.map_or(Ok(()), |field| Err(CredentialError::NotSupported { secret, field }))
@@ -159,6 +174,11 @@ impl Access {
             || self.github_app.is_some()
             || self.client_certificate.is_some()
             || self.unsupported.is_some()
+    }
+
+    /// True when nothing is registered for the URL.
+    pub(in crate::source) fn is_anonymous(&self) -> bool {
+        self.secret.is_none() && self.template.is_none()
     }
 
     /// Takes over what a template says. The login is taken only where there is none.
@@ -186,6 +206,11 @@ impl Access {
         }
     }
 
+    /// What must not be shown of texts that come from elsewhere.
+    pub(in crate::source) fn secrets(&self) -> Vec<SecretText> {
+        [&self.password, &self.bearer_token, &self.proxy].map(Clone::clone).into()
+    }
+
     /// A hash of all of it: two accesses that differ in anything that a request would use have different ones. Who may see a
     /// mirror is decided by it, so it is 256 bits of SHA-256, in hexadecimal.
     #[must_use]
@@ -198,7 +223,8 @@ impl Access {
         for text in [&self.password, &self.bearer_token, &self.ssh_private_key, &self.proxy] {
             add(text.reveal());
         }
-        for text in [&self.username, &self.no_proxy, self.certificates.as_deref().unwrap_or_default()] {
+        let public = [self.certificates.as_deref().unwrap_or_default(), self.known_hosts.as_deref().unwrap_or_default()];
+        for text in [self.username.as_str(), self.no_proxy.as_str()].into_iter().chain(public) {
             add(text);
         }
         if let Some(ClientCertificate { certificate, key }) = &self.client_certificate {
@@ -215,7 +241,6 @@ impl Access {
         let switches =
             [self.insecure, self.enable_lfs, self.enable_oci, self.insecure_oci_force_http, self.force_http_basic_auth];
         add(&format!("{switches:?} {:?}", self.unsupported));
-        hash.update(self.known_hosts);
         hex::encode(hash.finalize())
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Secret;
 
-use super::access::Access;
+use super::access::{Access, Kind};
 use super::fields::{self, TEMPLATE};
 use super::{CredentialError, Trust, url};
 
@@ -46,6 +46,10 @@ pub struct Listed<'a> {
     pub project: &'a str,
     /// True for all repositories whose URL begins so.
     pub is_template: bool,
+    /// `git`, `helm` or `oci`.
+    pub kind: &'static str,
+    /// How it logs in, in a word or two; nothing secret.
+    pub login: String,
 }
 
 impl Catalogue {
@@ -94,12 +98,6 @@ impl Catalogue {
         Ok(Some((&entry.url, self.complete(entry.access.clone()?, &entry.url)?)))
     }
 
-    /// Lines of a `known_hosts` file.
-    #[must_use]
-    pub fn known_hosts(&self) -> &str {
-        self.inner.trust.known_hosts()
-    }
-
     /// URLs that are registered for one project alone; the project may use them though its `sourceRepos` do not name them.
     pub fn urls_of_project<'a>(&'a self, project: &'a str) -> impl Iterator<Item = &'a str> {
         let own = move |entry: &&Entry| !project.is_empty() && entry.project == project;
@@ -130,7 +128,7 @@ impl Catalogue {
         }
         access.certificates = self.inner.trust.certificates_of(&url::host(wanted)).map(ToOwned::to_owned);
         if url::is_ssh(wanted) {
-            access.known_hosts = self.inner.trust.fingerprint();
+            access.known_hosts = self.inner.trust.known_hosts();
         }
         Ok(access)
     }
@@ -167,6 +165,12 @@ impl Entry {
     }
 
     fn listed(&self, is_template: bool) -> Listed<'_> {
-        Listed { secret: &self.secret, url: &self.url, alias: &self.alias, project: &self.project, is_template }
+        let kind = match self.access.as_ref().ok().and_then(|access| access.kind) {
+            Some(Kind::Helm) => "helm",
+            Some(Kind::Oci) => "oci",
+            Some(Kind::Git) | None => "git",
+        };
+        let login = self.access.as_ref().map_or_else(|_| "<cannot be read>".to_owned(), Access::describe_login);
+        Listed { secret: &self.secret, url: &self.url, alias: &self.alias, project: &self.project, is_template, kind, login }
     }
 }

@@ -69,7 +69,7 @@ pub(super) fn access(secret: &Secret) -> Result<Access, CredentialError> {
         proxy: fields.secret("proxy")?,
         no_proxy: fields.text("noProxy")?,
         certificates: None,
-        known_hosts: [0; 32],
+        known_hosts: None,
     })
 }
 

@@ -27,4 +27,5 @@ pub use error::CredentialError;
 pub use fields::{REPOSITORY, SECRET_TYPE, TEMPLATE};
 pub use secret_text::SecretText;
 pub use trust::{KNOWN_HOSTS_CONFIG_MAP, KNOWN_HOSTS_KEY, TLS_CONFIG_MAP, Trust};
+pub(in crate::source) use url::host;
 pub use url::{normalise, same};

@@ -43,7 +43,7 @@ fn is_scp_form(url: &str) -> bool {
 }
 
 /// The host of a URL in lower case, without user and port; empty when there is none.
-pub(super) fn host(url: &str) -> String {
+pub(in crate::source) fn host(url: &str) -> String {
     let url = url.trim();
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let authority = rest.split('/').next().unwrap_or_default();

@@ -1,8 +1,8 @@
 //! `sync`: requests the operation on the Application and shows what the controller does.
 
 mod filter;
-pub(super) mod report;
-pub(super) mod request;
+mod report;
+mod request;
 mod screen;
 
 use std::collections::BTreeMap;
@@ -23,6 +23,7 @@ use super::{App, AppRef, Selection, refresh, select, windows};
 use filter::ResourceFilter;
 use report::Outcome;
 use request::{Strategy, SyncRequest};
+pub(super) use request::{patch as request_patch, refuse_when_busy};
 use screen::Screen;
 
 /// Sync Applications: make the cluster what the source says.
@@ -142,8 +143,22 @@ pub async fn run(args: SyncArgs, cx: &Context) -> CommandResult {
             .for_each(|app| stream::say(&format!("sync requested for {app}; kubectl gitops wait {app} --for operation")));
         return Ok(Exit::Done);
     }
-    let outcomes = watch(cx, started, args.timeout, args.dry_run == Some(true)).await?;
-    finish(&outcomes, args.output)
+    watch_and_finish(cx, started, args.timeout, args.dry_run == Some(true), args.output).await
+}
+
+/// Watches started operations to their end and tells the result.
+///
+/// # Errors
+/// When the Applications cannot be watched.
+pub(super) async fn watch_and_finish(
+    cx: &Context,
+    started: BTreeMap<AppRef, App>,
+    timeout: Duration,
+    dry_run: bool,
+    output: Option<Output>,
+) -> CommandResult {
+    let outcomes = watch(cx, started, timeout, dry_run).await?;
+    finish(&outcomes, output)
 }
 
 fn name_started(failure: Failure, started: &BTreeMap<AppRef, App>) -> Failure {
@@ -187,12 +202,7 @@ pub(super) async fn initiator(cx: &Context) -> String {
 }
 
 /// Watches the started operations to their end, or to the end of the time.
-pub(super) async fn watch(
-    cx: &Context,
-    started: BTreeMap<AppRef, App>,
-    timeout: Duration,
-    dry_run: bool,
-) -> Result<Vec<Outcome>, Failure> {
+async fn watch(cx: &Context, started: BTreeMap<AppRef, App>, timeout: Duration, dry_run: bool) -> Result<Vec<Outcome>, Failure> {
     let names = started.keys().map(ToString::to_string).collect::<Vec<_>>().join(" ");
     cx.when_interrupted(Some(format!("still running: kubectl gitops wait {names} --for operation")));
     let mut follower = Follower::these(cx, started.keys().cloned()).await?;
@@ -253,7 +263,7 @@ async fn refreshed(cx: &Context, app: App, dry_run: bool) -> App {
     }
 }
 
-pub(super) fn finish(outcomes: &[Outcome], output: Option<Output>) -> CommandResult {
+fn finish(outcomes: &[Outcome], output: Option<Output>) -> CommandResult {
     match output {
         Some(output) => {
             for report in outcomes.iter().map(Outcome::report) {
