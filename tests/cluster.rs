@@ -30,6 +30,8 @@ mod git_server;
 mod guides;
 #[path = "cluster/helm.rs"]
 mod helm;
+#[path = "cluster/holds.rs"]
+mod holds;
 #[path = "cluster/hooks.rs"]
 mod hooks;
 #[path = "cluster/install.rs"]

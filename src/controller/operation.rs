@@ -25,11 +25,12 @@ use crate::api::Application;
 use crate::api::application::{Operation, OperationState, SyncOperation};
 use crate::cluster::Propagation;
 use crate::resource::annotations::CLIENT_SIDE_MIGRATION_MANAGER;
+use crate::sync::budget::{Budget, InvalidBudget, how_to_approve};
 use crate::sync::execute::{Adoption, Executor};
 use crate::sync::hooks::HookPhase;
 use crate::sync::plan::{self, Plan};
 use crate::sync::results::is_running_hook;
-use crate::sync::{Policy, tasks};
+use crate::sync::{Comparison, Policy, tasks};
 
 /// How long an operation that waits for live state sleeps at most; a change wakes it earlier.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
@@ -129,6 +130,8 @@ async fn sync_step(app: &Application, state: &OperationState, sync: &SyncOperati
     };
     let results = results_of(&state);
     let mut policy = Policy::of(app, &state);
+    let (budget, problem) = Budget::of(app, &cx.lens.settings().deletion_budget);
+    policy.budget = budget;
     // The namespace comes first; once there are results it has been seen to.
     if results.is_empty() {
         match namespace_to_create(app, sync, comparison, cx).await {
@@ -136,12 +139,29 @@ async fn sync_step(app: &Application, state: &OperationState, sync: &SyncOperati
             Err(message) => return ended(app, &state, "Failed", &message, now),
         }
     }
-    let next = decide(app, comparison, &policy, results, cx);
+    let next = explain_hold(decide(app, comparison, &policy, results, cx), app, comparison, &policy, problem.as_ref());
     let step = act(app, &state, &executor, next, now).await;
     if let Some(step) = give_way(app, &step, cx, now).await {
         return Step { found: Some(found), ..step };
     }
     Step { found: Some(found), ..step }
+}
+
+/// A deletion that waits because of the budget says so, and how to let it go on.
+fn explain_hold(
+    next: Plan,
+    app: &Application,
+    comparison: &Comparison,
+    policy: &Policy,
+    problem: Option<&InvalidBudget>,
+) -> Plan {
+    let Plan::Wait { message } = next else { return next };
+    let passed = tasks::over_budget(&tasks::tasks(comparison, policy), comparison, policy);
+    let Some(passed) = passed.filter(|_| message.starts_with("waiting for pruning confirmation")) else {
+        return Plan::Wait { message };
+    };
+    let problem = problem.map(|problem| format!("; {problem}")).unwrap_or_default();
+    Plan::Wait { message: format!("{message}: {passed}{problem} (hint: approve with {})", how_to_approve(app)) }
 }
 
 /// An automated operation that waits for live state gives way to a newer revision, at the next moment at which no hook runs:

@@ -30,6 +30,10 @@ pub const HOOK_FINALIZER: &str = "argocd.argoproj.io/hook-finalizer";
 pub const OPERATION: &str = "kubectl-gitops.io/operation";
 /// On an Application: `false` lets a sync that waits go on although there is a newer revision.
 pub const SUPERSEDE: &str = "kubectl-gitops.io/supersede";
+/// On an Application: who holds its automatic syncs, why and until when, as JSON.
+pub const HOLD: &str = "kubectl-gitops.io/hold";
+/// On an Application: how much one sync may delete without an approval.
+pub const DELETION_BUDGET: &str = "kubectl-gitops.io/deletion-budget";
 /// Finalizer that deletes an Application's resources with it, in the foreground.
 pub const RESOURCES_FINALIZER: &str = "resources-finalizer.argocd.argoproj.io";
 /// The same, spelt out.

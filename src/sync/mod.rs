@@ -10,10 +10,12 @@
 //! Results so far live in `status.operationState.syncResult`, so a restart continues by planning again.
 
 pub mod automation;
+pub mod budget;
 pub mod comparison;
 pub mod confirmation;
 pub mod deletion;
 pub mod execute;
+pub mod hold;
 pub mod hooks;
 pub mod load;
 pub mod plan;
