@@ -244,5 +244,4 @@ fn in_croners_words(fields: &str) -> String {
 }
 
 #[cfg(test)]
-#[path = "windows_tests.rs"]
 mod tests;

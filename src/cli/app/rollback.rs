@@ -117,9 +117,12 @@ fn choose<'a>(name: &str, history: &'a [RevisionHistory], id: Option<i64>) -> Re
 /// Where nobody syncs by itself there is nothing to hold.
 fn hold(app: &Application, by: &str, reason: &str, length: Option<Duration>, now: Timestamp) -> Option<Hold> {
     app.automated()?;
-    let compared = app.status.as_ref().and_then(|status| status.sync.as_ref());
-    let revisions =
-        compared.map(|sync| if sync.revisions.is_empty() { vec![sync.revision.clone()] } else { sync.revisions.clone() });
+    let status = app.status.clone().unwrap_or_default();
+    let sync = status.sync.unwrap_or_default();
+    let last = status.history.into_iter().next_back().unwrap_or_default();
+    // What was compared last; before a first comparison, what was deployed last.
+    let all = [sync.revisions, vec![sync.revision], last.revisions, vec![last.revision]];
+    let revisions = all.into_iter().find(|one| one.iter().any(|revision| !revision.is_empty()));
     Some(Hold {
         kind: Kind::Rollback,
         by: by.to_owned(),
