@@ -12,11 +12,11 @@ use std::sync::Arc;
 use futures::{StreamExt, TryStreamExt, stream as streams};
 
 use super::predict::{Prediction, predict, tell_guesses, unanswered};
-use super::sources::{Sourced, Sources};
 use crate::advice::Advice;
 use crate::api::Application;
 use crate::api::application::{Operation, OperationState, SyncOperation};
-use crate::cli::app::{App, revisions, workshop};
+use crate::cli::app::workshop::{self, Sourced, Workshop};
+use crate::cli::app::{App, revisions};
 use crate::cli::{Context, Failure};
 use crate::cluster::{ClusterError, Discovery, Lens, LiveObject, Writer};
 use crate::customisation::ResourceSettings;
@@ -65,7 +65,7 @@ impl Compared {
 /// Compares Applications; what several of them use is fetched once.
 pub(in crate::cli) struct Comparer<'a> {
     cx: &'a Context,
-    sources: Sources,
+    workshop: Workshop,
     discovery: Discovery,
     writer: Writer,
     settings: Arc<ResourceSettings>,
@@ -79,7 +79,7 @@ impl<'a> Comparer<'a> {
         let lens = Lens::new(resource_settings(&data));
         Ok(Self {
             cx,
-            sources: Sources::new(Tools::from_config_map(&data))?,
+            workshop: Workshop::new(Tools::from_config_map(&data))?,
             settings: lens.settings(),
             lens,
             discovery: Discovery::new(client.clone()),
@@ -136,7 +136,7 @@ impl<'a> Comparer<'a> {
             hint: error.hint(),
             ..Failure::new("cannot look up the kinds of the cluster").with_cause(&error)
         })?;
-        self.sources.load(app, instance, revision, &cluster).await
+        self.workshop.load(app, instance, revision, &cluster).await
     }
 
     /// The manifests of an Application at a revision, without what a sync adds to them.
