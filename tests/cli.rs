@@ -270,8 +270,9 @@ fn a_folder_is_rendered_as_it_is_and_secrets_stay_hidden() {
     write("app/secret.yaml", "apiVersion: v1\nkind: Secret\nmetadata: {name: db}\nstringData: {password: marker-plaintext}\n");
     write(
         "app.yaml",
-        "# ours\napiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {name: shop}\nspec:\n  project: default\n  \
-         source: {repoURL: https://git.example/x.git, path: app, directory: {exclude: 'secret*'}}\n  destination: {namespace: web}\n",
+        "# ours\napiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {name: shop}\nspec:\n  project: default\n  source:\n    \
+         repoURL: https://git.example/x.git\n    path: app\n    directory: {exclude: 'secret*'}\n  \
+         destination: {namespace: web, server: 'https://kubernetes.default.svc'}\n",
     );
     let run = |args: &[&str]| {
         let mut program = Command::new(env!("CARGO_BIN_EXE_kubectl-gitops"));

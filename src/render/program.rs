@@ -26,7 +26,8 @@ const MAX_MEMORY_BYTES: u64 = 1 << 30;
 /// Size of one file that a program writes.
 const MAX_FILE_BYTES: u64 = 256 << 20;
 /// What Go programs say when the limit of memory stops them; a page of addresses follows.
-const RUNS_OUT_OF_MEMORY: &[&str] = &["runtime: out of memory", "runtime: cannot allocate memory"];
+const RUNS_OUT_OF_MEMORY: &[&str] =
+    &["fatal error: out of memory", "runtime: out of memory", "runtime: cannot allocate memory", "runtime: cannot map pages"];
 /// Processor time per second of wall time: programs use several cores.
 const CORES: u32 = 4;
 
@@ -202,8 +203,11 @@ pub(super) fn helm(options: &Options) -> Option<PathBuf> {
     options.helm.clone().or_else(|| from_environment("GITOPS_HELM")).or_else(|| on_path("helm"))
 }
 
-fn from_environment(name: &str) -> Option<PathBuf> {
-    std::env::var_os(name).filter(|path| !path.is_empty()).map(PathBuf::from)
+/// The program that a variable names, by its path or by a name that is looked for.
+fn from_environment(variable: &str) -> Option<PathBuf> {
+    let named = std::env::var_os(variable).filter(|path| !path.is_empty()).map(PathBuf::from)?;
+    let found = named.to_str().filter(|name| !name.contains('/')).and_then(on_path);
+    Some(found.unwrap_or(named))
 }
 
 fn on_path(name: &str) -> Option<PathBuf> {

@@ -36,11 +36,13 @@ pub(super) struct Answer {
 }
 
 pub(super) async fn load(args: &RenderArgs, cx: &Context) -> Result<Answer, Failure> {
-    let folder = Path::new(&args.target);
-    if args.file.is_some() || folder.is_dir() || looks_like_path(&args.target) {
+    // An Application in a file is rendered from the work tree around here.
+    let target = args.target.as_deref().unwrap_or(".");
+    let folder = Path::new(target);
+    if args.file.is_some() || folder.is_dir() || looks_like_path(target) {
         return from_folder(folder, args, cx).await;
     }
-    let app = get(cx, &AppRef::parse(&args.target, cx)?).await?;
+    let app = get(cx, &AppRef::parse(target, cx)?).await?;
     if let Some(reason) = &app.unreadable {
         return Err(Failure::new(format!("cannot render {}: {reason}", app.name())));
     }

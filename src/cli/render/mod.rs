@@ -20,8 +20,8 @@ use crate::render::Tools;
 #[command(after_help = "Example:\n  kubectl gitops render apps/web --kustomize-image web:1.2")]
 pub struct RenderArgs {
     /// The Application, or a folder with manifests, a kustomization or a chart; a folder that exists comes first
-    #[arg(value_name = "NAME|PATH", default_value_if("file", clap::builder::ArgPredicate::IsPresent, "."))]
-    target: String,
+    #[arg(value_name = "NAME|PATH", required_unless_present = "file")]
+    target: Option<String>,
     /// File with an Application whose source to render, from the work tree of PATH
     #[arg(short = 'f', long, value_name = "FILE", alias = "app")]
     file: Option<PathBuf>,

@@ -223,7 +223,8 @@ mod tests {
         };
         cache.put(&key("a"), &answer("a"));
         cache.put(&key("b"), &answer("b"));
-        (set_age("a", 20), set_age("b", 10));
+        set_age("a", 20);
+        set_age("b", 10);
         cache.get(&key("a")).unwrap();
         fs::write(place.path().join(".tmpUnfinished"), "").unwrap();
         let next = DiskCache::new(place.path().to_owned(), 2 * size);
