@@ -30,6 +30,8 @@ mod git_server;
 mod guides;
 #[path = "cluster/helm.rs"]
 mod helm;
+#[path = "cluster/holds.rs"]
+mod holds;
 #[path = "cluster/hooks.rs"]
 mod hooks;
 #[path = "cluster/install.rs"]
@@ -58,3 +60,5 @@ mod supervision;
 mod tenant;
 #[path = "cluster/webhooks.rs"]
 mod webhooks;
+#[path = "cluster/windows.rs"]
+mod windows;

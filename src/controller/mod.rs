@@ -17,6 +17,7 @@ mod context;
 mod deletion;
 mod events;
 mod http;
+mod identity;
 mod inputs;
 mod metrics;
 mod operation;
@@ -26,6 +27,7 @@ mod settings;
 mod settings_watch;
 mod status;
 mod webhook;
+mod windows;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -152,6 +154,9 @@ pub async fn run(client: Client, options: Options) -> Result<(), Error> {
     for warning in &settings.warnings {
         tracing::warn!("{warning}");
     }
+    if let Some(gap) = render::confinement().gap() {
+        tracing::warn!("{gap}");
+    }
     ensure_default_project(&client, &options.control_namespace).await?;
 
     let mut loops: JoinSet<(&'static str, String)> = JoinSet::new();
@@ -172,6 +177,8 @@ pub async fn run(client: Client, options: Options) -> Result<(), Error> {
         repositories: repositories.clone(),
         renderer: Renderer::new(render::Options {
             temp_dir: Some(options.cache_dir.join("render")),
+            disk_cache: Some(options.cache_dir.join("manifests")),
+            tools: settings.tools.clone(),
             ..render::Options::default()
         }),
         discovery: Discovery::new(client.clone()),
@@ -186,6 +193,7 @@ pub async fn run(client: Client, options: Options) -> Result<(), Error> {
         client,
     });
     cx.metrics.include(sealing.metrics());
+    cx.metrics.show_confinement(render::confinement());
     let (pages, keys) = (pages(&cx, &sealing, &listed), Arc::clone(&sealing));
     let (deliveries, events) = webhook::Deliveries::new(settings.max_webhook_bytes);
     let (secrets, routes) = (deliveries.secrets(), webhook::routes(deliveries));
@@ -193,11 +201,11 @@ pub async fn run(client: Client, options: Options) -> Result<(), Error> {
     loops.spawn(async move { ("sealing", text(sealedsecret::run(sealing).await)) });
     let poll_interval = settings.poll_interval;
     let settings_changes = settings_watch::follow(&cx, settings, &mut loops);
-    let changes = futures::stream::select(project_changes, settings_changes).boxed();
+    let registered_changes = keep_registered(&cx, secrets, &listed, &mut loops);
+    let changes = futures::stream::select_all([project_changes, settings_changes, registered_changes]).boxed();
     let (owned, owned_changes) = futures::channel::mpsc::unbounded();
     let owned = applicationset::OwnedApplications::new(owned, options.appsets.progressive_syncs);
     let (apps, applications) = applications_loop(&cx, &listed, live_changes, changes, owned);
-    keep_registered(&cx, secrets, &listed, &mut loops);
     let (webhooks, known) = (Arc::clone(&cx), apps.clone());
     loops.spawn(async move {
         webhook::run(events, webhooks, known).await;
@@ -358,17 +366,18 @@ async fn ensure_default_project(client: &Client, namespace: &str) -> Result<(), 
     }
 }
 
-/// Keeps what is registered about repositories, and the secrets of webhooks.
+/// Keeps what is registered about repositories, and the secrets of webhooks; tells when repositories may be reached differently.
 fn keep_registered(
     cx: &Context,
     secrets: Arc<std::sync::RwLock<webhook::Secrets>>,
     listed: &Listed,
     loops: &mut JoinSet<(&'static str, String)>,
-) {
+) -> BoxStream<'static, ()> {
+    let (changes, receiver) = futures::channel::mpsc::unbounded();
     let (client, namespace) = (cx.client.clone(), cx.control_namespace.clone());
     let (repositories, listed) = (cx.repositories.clone(), listed.registered.clone());
     loops.spawn(async move {
-        registered::keep(client, namespace, repositories, listed).await;
+        registered::keep(client, namespace, repositories, listed, changes).await;
         ("repositories", "the streams of what is registered ended".to_owned())
     });
     let (client, namespace) = (cx.client.clone(), cx.control_namespace.clone());
@@ -376,6 +385,7 @@ fn keep_registered(
         webhook::keep(client, namespace, secrets).await;
         ("webhook secrets", "the stream of Secret argocd-secret ended".to_owned())
     });
+    receiver.boxed()
 }
 
 /// Keeps the projects at hand, and tells when one changes.
