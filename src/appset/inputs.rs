@@ -23,6 +23,8 @@ pub enum Request {
     GitFile {
         /// URL of the repository.
         repo: String,
+        /// Project, as in [`Self::GitTree`].
+        project: String,
         /// The commit that [`Tree`] named.
         commit: String,
         /// Path in the repository.

@@ -123,10 +123,11 @@ mod tests {
             ..AppProjectSpec::default()
         });
         assert_eq!(check_source(&fenced, &source("https://github.com/ORG/app.git")), Ok(()));
-        assert!(check_source(&fenced, &source("https://github.com/org/deep/app")).is_err(), "a star does not cross a slash");
         let denied = check_source(&fenced, &source("https://github.com/org/secret.git"));
         let text = "application repo https://github.com/org/secret.git is not permitted in project 'shop'";
         assert_eq!(denied, Err(Denied(text.into())));
+        let star = project(AppProjectSpec { source_repos: vec!["https://github.com/org/*".into()], ..AppProjectSpec::default() });
+        assert!(check_source(&star, &source("https://github.com/org/deep/app")).is_err(), "a star does not cross a slash");
     }
 
     #[test]

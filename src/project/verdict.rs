@@ -203,7 +203,13 @@ mod tests {
         let fenced = project(&json!({ "sourceRepos": ["https://a/*", "!https://a/b"], "sourceNamespaces": ["/^team-/"] }));
         assert_eq!(judge_source(&fenced, "https://a/c").rule, "spec.sourceRepos[0]: https://a/*");
         assert_eq!(judge_source(&fenced, "https://a/b").rule, "spec.sourceRepos[1]: !https://a/b");
-        assert_eq!(judge_source(&fenced, "https://z").rule, "no entry of spec.sourceRepos matches");
+        assert_eq!(
+            judge_source(&fenced, "https://z").rule,
+            "spec.sourceRepos[1]: !https://a/b",
+            "what is not denied is permitted"
+        );
+        let bare = project(&json!({ "sourceRepos": ["https://a/*"] }));
+        assert_eq!(judge_source(&bare, "https://z").rule, "no entry of spec.sourceRepos matches");
         assert_eq!(judge_namespace(&fenced, "team-a", "argocd").rule, "spec.sourceNamespaces[0]: /^team-/");
         assert!(judge_namespace(&fenced, "argocd", "argocd").allowed && !judge_namespace(&fenced, "other", "argocd").allowed);
     }

@@ -108,7 +108,12 @@ fn from_files(repo: &str, tree: &Tree, patterns: &[Pattern], prefix: &str, scope
     let mut sets = Vec::new();
     let mut missing = false;
     for path in chosen_files(tree, patterns, scope.inputs.new_file_globbing)? {
-        let request = Request::GitFile { repo: repo.to_owned(), commit: tree.commit.clone(), path: path.clone() };
+        let request = Request::GitFile {
+            repo: repo.to_owned(),
+            project: scope.project.to_owned(),
+            commit: tree.commit.clone(),
+            path: path.clone(),
+        };
         match scope.ask(request) {
             Ok(Answer::File(content)) => sets.extend(file_params(&path, content, prefix, scope.renderer.go)?),
             Ok(_) => return Err(unexpected()),

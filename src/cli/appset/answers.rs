@@ -51,7 +51,7 @@ impl Answers {
                 Some(folder) => Ok(Answer::Tree(Tree { commit: "folder".into(), files: files(folder)? })),
                 None => self.fetch(repo, revision).await.map_err(|error| one_line(&error, &error)),
             },
-            Request::GitFile { repo, commit, path } => match self.folder(repo) {
+            Request::GitFile { repo, commit, path, .. } => match self.folder(repo) {
                 Some(folder) => {
                     std::fs::read_to_string(folder.join(path)).map(Answer::File).map_err(|error| format!("{path}: {error}"))
                 }

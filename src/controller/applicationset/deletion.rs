@@ -29,16 +29,14 @@ pub async fn step(set: &ApplicationSet, live: &[Json], cx: &Context) -> Result<A
     let owned = owned(set, live);
     // A policy that cannot be read permits no deletion.
     if cx.options.settings.policy_of(set).is_ok_and(Policy::deletes) {
-        if cx.options.progressive_syncs && rollout::deletes_in_reverse(set) {
-            if let Some(next) = rollout::next_deletion(set, &owned, &cx.clusters.all()) {
-                if let Some(step) = next {
-                    let acted = act::act(set, vec![step], cx).await;
-                    if let Some(problem) = acted.problem {
-                        return Err(Error::Write(problem.message));
-                    }
-                }
-                return Ok(Action::requeue(LINGER));
-            }
+        let in_order = cx.options.progressive_syncs && rollout::deletes_in_reverse(set);
+        let next = in_order.then(|| rollout::next_deletion(set, &owned, &cx.clusters.all())).flatten();
+        if let Some(next) = next {
+            let acted = act::act(set, next.into_iter().collect(), cx).await;
+            return match acted.problem {
+                Some(problem) => Err(Error::Write(problem.message)),
+                None => Ok(Action::requeue(LINGER)),
+            };
         }
     } else {
         for app in owned {

@@ -266,9 +266,11 @@ async fn hold_for_deletion_order(set: &ApplicationSet, cx: &Context) -> Result<(
 
 /// An ApplicationSet that cannot be read gets conditions; nothing else is touched.
 async fn report_unreadable(object: &DynamicObject, message: &str, cx: &Context) -> Result<Action, Error> {
-    let mut named = ApplicationSet::default();
-    named.metadata = object.metadata.clone();
-    named.status = object.data.get("status").cloned();
+    let named = ApplicationSet {
+        metadata: object.metadata.clone(),
+        status: object.data.get("status").cloned(),
+        ..ApplicationSet::default()
+    };
     let message = format!("the ApplicationSet cannot be read: {message} (hint: correct the field)");
     let problem = Problem { reason: "ErrorOccurred", message };
     let live = live_applications(&named, &BTreeSet::new(), cx);

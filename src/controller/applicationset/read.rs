@@ -13,7 +13,7 @@ use super::{decisions, plugin};
 use crate::advice::one_line;
 use crate::api::ApplicationSet;
 use crate::appset::{self, Answer, GenerateError, Generation, Inputs, Request, Tree};
-use crate::source::{Commit, EntryKind, Followed, Freshness, SourceError};
+use crate::source::{Commit, EntryKind, Followed, Freshness, Scoped, SourceError};
 use crate::world::ThisMachine;
 
 /// Questions that are asked side by side.
@@ -83,13 +83,17 @@ impl Pass<'_> {
     async fn answer(&self, request: &Request) -> Result<Answer, String> {
         let cx = self.cx;
         match request {
-            Request::GitTree { repo, revision, .. } => {
+            Request::GitTree { repo, revision, project } => {
                 if let Ok(mut used) = self.repositories.lock() {
                     used.insert(repo.clone());
                 }
-                tree(repo, revision, self.freshness, cx).await.map_err(|error| one_line(&error, &error))
+                tree(&cx.repositories.of_project(project), repo, revision, self.freshness)
+                    .await
+                    .map_err(|error| one_line(&error, &error))
             }
-            Request::GitFile { repo, commit, path } => file(repo, commit, path, cx).await,
+            Request::GitFile { repo, project, commit, path } => {
+                file(&cx.repositories.of_project(project), repo, commit, path).await
+            }
             Request::Plugin { config_map, parameters } => plugin::ask(config_map, parameters, self.set.name(), cx).await,
             Request::Decisions(section) => decisions::read(section, cx).await,
             Request::Repositories(_) | Request::Branches(..) | Request::PathExists(..) | Request::PullRequests(_) => {
@@ -119,9 +123,9 @@ fn freshness(set: &ApplicationSet, cx: &Context) -> Freshness {
     if asked || sooner { Freshness::Now } else { Freshness::Polled }
 }
 
-async fn tree(repo: &str, revision: &str, freshness: Freshness, cx: &Context) -> Result<Answer, SourceError> {
-    let commit = cx.repositories.resolve(repo, revision, freshness).await?;
-    let tree = cx.repositories.tree(repo, &commit).await?;
+async fn tree(repositories: &Scoped<'_>, repo: &str, revision: &str, freshness: Freshness) -> Result<Answer, SourceError> {
+    let commit = repositories.resolve(repo, revision, freshness).await?;
+    let tree = repositories.tree(repo, &commit).await?;
     blocking(repo, move || {
         let files = tree.list("", true)?.into_iter().filter(|entry| entry.kind != EntryKind::Submodule);
         Ok(Answer::Tree(Tree { commit: commit.as_str().to_owned(), files: files.map(|entry| entry.path).collect() }))
@@ -129,10 +133,10 @@ async fn tree(repo: &str, revision: &str, freshness: Freshness, cx: &Context) ->
     .await
 }
 
-async fn file(repo: &str, commit: &str, path: &str, cx: &Context) -> Result<Answer, String> {
+async fn file(repositories: &Scoped<'_>, repo: &str, commit: &str, path: &str) -> Result<Answer, String> {
     let commit = Commit::parse(commit).ok_or("the commit cannot be read")?;
     let failed = |error: SourceError| one_line(&error, &error);
-    let tree = cx.repositories.tree(repo, &commit).await.map_err(failed)?;
+    let tree = repositories.tree(repo, &commit).await.map_err(failed)?;
     let wanted = path.to_owned();
     let read = blocking(repo, move || {
         let Some(entry) = tree.entry(&wanted)? else { return Ok(None) };
