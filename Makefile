@@ -41,6 +41,7 @@ demo: tools build ## Show the main tasks on a local control plane (DEMO_ONCE=1 e
 bench: tools build ## Measure the release build; figures on stdout as JSON lines (GITOPS_BENCH_SECONDS=180 of nothing changing)
 	cargo build --locked --release --bins
 	@cargo bench --locked --quiet --profile dev --bench steady_state
+	@cargo bench --locked --quiet --profile dev --bench commit
 	@cargo bench --locked --quiet --profile dev --bench sealing
 
 # The platform of this machine, in Go's words, as Krew names it.

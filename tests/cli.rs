@@ -221,15 +221,16 @@ async fn the_first_applications_are_shown_before_the_last_page_is_there() {
         };
         json!({ "apiVersion": "argoproj.io/v1alpha1", "kind": "ApplicationList", "metadata": { "continue": next, "resourceVersion": "1" },
             "items": (from..from + 250).map(app).collect::<Vec<_>>() })
+        .to_string()
     };
     let answer = move |RawQuery(query): RawQuery| {
         let waits = Arc::clone(&waits);
         async move {
             if !query.unwrap_or_default().contains("continue=") {
-                return axum::Json(page(0, "more"));
+                return ([("content-type", "application/json")], page(0, "more"));
             }
             waits.notified().await;
-            axum::Json(page(250, ""))
+            ([("content-type", "application/json")], page(250, ""))
         }
     };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -254,4 +255,50 @@ async fn the_first_applications_are_shown_before_the_last_page_is_there() {
         rest += 1;
     }
     assert_eq!((rest, child.wait().await.unwrap().code()), (499, Some(0)));
+}
+
+/// A folder needs no cluster. Values of Secrets reach no output unless they are asked for.
+#[test]
+fn a_folder_is_rendered_as_it_is_and_secrets_stay_hidden() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |path: &str, text: &str| {
+        let path = dir.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    };
+    write("app/cm.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: cm}\n");
+    write("app/secret.yaml", "apiVersion: v1\nkind: Secret\nmetadata: {name: db}\nstringData: {password: marker-plaintext}\n");
+    write(
+        "app.yaml",
+        "# ours\napiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {name: shop}\nspec:\n  project: default\n  \
+         source: {repoURL: https://git.example/x.git, path: app, directory: {exclude: 'secret*'}}\n  destination: {namespace: web}\n",
+    );
+    let run = |args: &[&str]| {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_kubectl-gitops"));
+        let output = program.env_clear().env("HOME", dir.path()).args(args).current_dir(dir.path()).output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code(), text(&output.stdout), text(&output.stderr))
+    };
+    let objects = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: cm\n---\napiVersion: v1\ndata:\n  password: (masked)\n\
+                   kind: Secret\nmetadata:\n  name: db\n";
+    let (code, out, err) = run(&["render", "app"]);
+    assert_eq!((code, out.as_str()), (Some(0), objects), "{err}");
+    assert!(err.contains("the values of 1 Secret are hidden") && !err.contains("marker"), "{err}");
+    assert!(run(&["render", "app", "--show-secrets"]).1.contains("marker-plaintext"));
+    assert_eq!(run(&["render", "./app", "-o", "name"]).1, "configmap/cm\nsecret/db\n");
+    assert!(!run(&["render", "app", "-o", "json"]).1.contains("marker"));
+
+    let (code, out, err) = run(&["render", "-f", "app.yaml", "--explain"]);
+    assert_eq!(code, Some(0), "{err}");
+    assert!(out.contains("Renderer: directory") && out.contains("app/cm.yaml") && out.contains("1 object"), "{out}");
+    let (code, _, err) = run(&["render", "./nothing"]);
+    assert!(code == Some(2) && err.contains("cannot read the folder"), "{err}");
+
+    assert_eq!(run(&["render", "app", "--output-dir", "out"]).0, Some(0));
+    let written = fs::read_to_string(dir.path().join("out/secret_db.yaml")).unwrap();
+    assert!(written.contains("(masked)") && !written.contains("marker"), "{written}");
+
+    assert_eq!(run(&["app", "set", "-f", "app.yaml", "--revision", "v2"]).0, Some(0));
+    let changed = fs::read_to_string(dir.path().join("app.yaml")).unwrap();
+    assert!(changed.starts_with("# ours\n") && changed.contains("targetRevision: v2"), "{changed}");
 }

@@ -19,6 +19,7 @@ mod kubeseal;
 pub mod output;
 pub mod project;
 pub mod reference;
+pub mod render;
 mod repo;
 pub mod reseal;
 mod reserved;

@@ -8,9 +8,7 @@ pub const COMMANDS: &[(&str, &str)] = &[
     ("events", "events of an Application and its objects"),
     ("logs", "logs of an Application's pods; until then: kubectl logs"),
     ("migrate", "take over from Argo CD, Sealed Secrets or Flux"),
-    ("render", "print the manifests of an Application"),
     ("restore", "rebuild a cluster from Git and a key backup"),
-    ("rollback", "go back to an earlier sync"),
     ("tree", "show the objects of an Application as a tree; until then: kubectl gitops app get NAME"),
     ("ui", "a local web page"),
 ];
@@ -19,16 +17,12 @@ pub const COMMANDS: &[(&str, &str)] = &[
 const APP_COMMANDS: &[(&str, &str)] = &[
     ("add-source", "add a source; until then: kubectl edit applications.argoproj.io NAME"),
     ("confirm-deletion", "confirm a deletion; until then: kubectl annotate"),
-    ("create", "create an Application; until then: kubectl apply -f FILE"),
-    ("delete", "delete an Application; until then: kubectl delete applications.argoproj.io NAME"),
     ("edit", "edit an Application; until then: kubectl edit applications.argoproj.io NAME"),
     ("logs", "logs of an Application's pods; until then: kubectl logs"),
     ("manifests", "print the manifests of an Application"),
     ("patch", "patch an Application; until then: kubectl patch applications.argoproj.io NAME"),
     ("remove-source", "remove a source; until then: kubectl edit applications.argoproj.io NAME"),
     ("resources", "list the objects of an Application; until then: kubectl gitops app get NAME"),
-    ("rollback", "go back to an earlier sync"),
-    ("set", "change an Application; until then: kubectl edit applications.argoproj.io NAME"),
     ("terminate-op", "end a running sync"),
     ("unset", "change an Application; until then: kubectl edit applications.argoproj.io NAME"),
 ];

@@ -9,7 +9,7 @@ use crate::ui::{problem, stream};
 
 use super::{
     Color, CommandResult, Context, Exit, Failure, GlobalFlags, app, appset, check, completion, doctor, explain, install, keys,
-    kubeseal, project, repo, reseal, reserved, seal, unseal, verify, version,
+    kubeseal, project, render, repo, reseal, reserved, seal, unseal, verify, version,
 };
 
 /// GitOps for Kubernetes: see, diff and sync Argo CD Applications, and seal Secrets for Git.
@@ -45,6 +45,11 @@ enum Command {
     Wait(app::wait::WaitArgs),
     History(app::history::HistoryArgs),
     Refresh(app::refresh::RefreshArgs),
+    #[command(alias = "build")]
+    Render(Box<render::RenderArgs>),
+    Rollback(app::rollback::RollbackArgs),
+    Pause(app::pause::PauseArgs),
+    Resume(app::pause::ResumeArgs),
     /// Work with Applications
     #[command(subcommand, visible_alias = "apps")]
     App(app::AppCommand),
@@ -85,6 +90,10 @@ async fn dispatch(command: Command, cx: &Context) -> CommandResult {
         Command::Wait(args) => app::wait::run(args, cx).await,
         Command::History(args) => app::history::run(args, cx).await,
         Command::Refresh(args) => app::refresh::run(args, cx).await,
+        Command::Render(args) => render::run(*args, cx).await,
+        Command::Rollback(args) => app::rollback::run(args, cx).await,
+        Command::Pause(args) => app::pause::pause(args, cx).await,
+        Command::Resume(args) => app::pause::resume(args, cx).await,
         Command::App(command) => app::run(command, cx).await,
         Command::Appset(command) => appset::run(command, cx).await,
         Command::Project(command) => project::run(command, cx).await,

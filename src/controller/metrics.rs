@@ -12,6 +12,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
 use super::sealedsecret::SealingMetrics;
+use crate::render::Confinement;
 
 /// Labels of one Application's state.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -127,6 +128,7 @@ pub struct Metrics {
     renders: Counter,
     unseals: Counter,
     private_key_operations: Counter,
+    confinement: Gauge,
 }
 
 impl Default for Metrics {
@@ -154,6 +156,7 @@ impl Metrics {
             renders: Counter::default(),
             unseals: Counter::default(),
             private_key_operations: Counter::default(),
+            confinement: Gauge::default(),
         };
         metrics.sets.register(&mut registry);
         registry.register("argocd_app_info", "State of the Applications; the value is always 1", metrics.info.clone());
@@ -163,6 +166,8 @@ impl Metrics {
         registry.register("gitops_live_objects", "Live objects that are kept", metrics.live_objects.clone());
         registry.register("gitops_live_object_bytes", "Bytes of the live objects that are kept", metrics.live_bytes.clone());
         registry.register("gitops_renders", "Sources rendered, not counting cache hits", metrics.renders.clone());
+        let help = "What the kernel keeps from programs that render: 0 nothing, 1 files, 2 files and network";
+        registry.register("gitops_render_confinement", help, metrics.confinement.clone());
         registry.register("sealed_secrets_controller_unseal_requests", "SealedSecrets looked at", metrics.unseals.clone());
         let operations = metrics.private_key_operations.clone();
         registry.register("gitops_private_key_operations", "Private RSA operations", operations);
@@ -212,6 +217,15 @@ impl Metrics {
         {
             counter.inner().store(total, Ordering::Relaxed);
         }
+    }
+
+    /// Shows what the kernel keeps from programs that render.
+    pub fn show_confinement(&self, confinement: Confinement) {
+        self.confinement.set(match confinement {
+            Confinement::Nothing => 0,
+            Confinement::Files => 1,
+            Confinement::FilesAndNetwork => 2,
+        });
     }
 
     /// All numbers in the Prometheus text format.

@@ -17,6 +17,7 @@ mod context;
 mod deletion;
 mod events;
 mod http;
+mod identity;
 mod inputs;
 mod metrics;
 mod operation;
@@ -26,6 +27,7 @@ mod settings;
 mod settings_watch;
 mod status;
 mod webhook;
+mod windows;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -152,6 +154,9 @@ pub async fn run(client: Client, options: Options) -> Result<(), Error> {
     for warning in &settings.warnings {
         tracing::warn!("{warning}");
     }
+    if let Some(gap) = render::confinement().gap() {
+        tracing::warn!("{gap}");
+    }
     ensure_default_project(&client, &options.control_namespace).await?;
 
     let mut loops: JoinSet<(&'static str, String)> = JoinSet::new();
@@ -172,6 +177,8 @@ pub async fn run(client: Client, options: Options) -> Result<(), Error> {
         repositories: repositories.clone(),
         renderer: Renderer::new(render::Options {
             temp_dir: Some(options.cache_dir.join("render")),
+            disk_cache: Some(options.cache_dir.join("manifests")),
+            tools: settings.tools.clone(),
             ..render::Options::default()
         }),
         discovery: Discovery::new(client.clone()),
@@ -186,6 +193,7 @@ pub async fn run(client: Client, options: Options) -> Result<(), Error> {
         client,
     });
     cx.metrics.include(sealing.metrics());
+    cx.metrics.show_confinement(render::confinement());
     let (pages, keys) = (pages(&cx, &sealing, &listed), Arc::clone(&sealing));
     let (deliveries, events) = webhook::Deliveries::new(settings.max_webhook_bytes);
     let (secrets, routes) = (deliveries.secrets(), webhook::routes(deliveries));

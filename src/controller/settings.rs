@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::customisation::ResourceSettings;
+use crate::render::Tools;
 use crate::sync::retry;
 
 /// Settings of the controller.
@@ -19,6 +20,8 @@ pub struct Settings {
     pub max_webhook_bytes: usize,
     /// What is said about objects in destination clusters.
     pub resources: ResourceSettings,
+    /// What is chosen about the tools that render.
+    pub tools: Tools,
     /// What was written and has no effect, for the log.
     pub warnings: Vec<String>,
 }
@@ -59,11 +62,12 @@ impl Settings {
         };
         let resources = ResourceSettings::from_config_map(data);
         warnings.extend(resources.problems.iter().map(|problem| format!("{problem} (hint: {})", problem.hint)));
-        let known = |key: &str| KNOWN.contains(&key) || ResourceSettings::reads(key);
+        let known = |key: &str| KNOWN.contains(&key) || ResourceSettings::reads(key) || Tools::reads(key);
         for key in data.keys().filter(|key| !known(key)) {
             warnings.push(format!("argocd-cm {key}: has no effect yet"));
         }
-        Self { poll_interval, jitter, submodules: true, max_webhook_bytes, resources, warnings }
+        let tools = Tools::from_config_map(data);
+        Self { poll_interval, jitter, submodules: true, max_webhook_bytes, resources, tools, warnings }
     }
 }
 
@@ -86,6 +90,11 @@ mod tests {
         };
         assert_eq!(settings(&[]).poll_interval, Duration::from_secs(120));
         assert_eq!(settings(&[("timeout.reconciliation", "3m")]).poll_interval, Duration::from_secs(180));
+        let helm = settings(&[("kustomize.buildOptions", "--enable-helm")]);
+        assert_eq!(
+            (helm.tools.kustomize_build_options.as_slice(), helm.warnings.len()),
+            (["--enable-helm".to_owned()].as_slice(), 0)
+        );
         let odd = settings(&[("timeout.reconciliation", "soon"), ("oidc.config", "x")]);
         assert_eq!(odd.poll_interval, Duration::from_secs(120));
         assert_eq!(odd.warnings.len(), 2, "{:?}", odd.warnings);

@@ -68,10 +68,11 @@ fn take(cx: &Context, known: &mut Settings, data: &BTreeMap<String, String>) -> 
         tracing::warn!("{SETTINGS}: timeout.reconciliation takes effect with the next start");
     }
     *known = settings;
+    let rendered_differently = cx.renderer.replace_tools(known.tools.clone());
     let changed = cx.lens.replace(known.resources.clone());
     if changed {
         tracing::info!("{SETTINGS} changed: everything is compared again");
         cx.cache.read_again();
     }
-    changed
+    changed || rendered_differently
 }

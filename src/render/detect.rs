@@ -8,7 +8,7 @@ use crate::api::application::ApplicationSource;
 use crate::resource::yaml;
 use crate::source::{Entry, EntryKind, SourceTree};
 
-use super::{AppIdentity, RenderError, SourceType};
+use super::{AppIdentity, RenderError, SourceType, Tools};
 
 /// Names of a kustomization file.
 pub(super) const KUSTOMIZATION_NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
@@ -73,8 +73,9 @@ fn merge(target: &mut Value, patch: &Value) {
     }
 }
 
-/// The tool: an explicit block that says something, else what the files of the path show.
-pub(super) fn source_type(source: &ApplicationSource, files: &[Entry]) -> Result<SourceType, RenderError> {
+/// The tool: an explicit block that says something, else what the files of the path show. One that the installation has switched
+/// off leaves a plain directory.
+pub(super) fn source_type(source: &ApplicationSource, files: &[Entry], tools: &Tools) -> Result<SourceType, RenderError> {
     let helm = source.helm.as_ref().is_some_and(|helm| !is_empty(helm));
     let kustomize =
         source.kustomize.as_ref().is_some_and(|kustomize| *kustomize != crate::api::application::Kustomize::default());
@@ -90,20 +91,21 @@ pub(super) fn source_type(source: &ApplicationSource, files: &[Entry]) -> Result
     ];
     let explicit: Vec<_> = present.into_iter().filter(|(present, _, _)| *present).collect();
     match explicit.as_slice() {
-        [] => Ok(discover(files)),
-        [(_, _, only)] => Ok(*only),
+        [] => Ok(discover(files, tools)),
+        [(_, _, only)] if tools.enables(*only) => Ok(*only),
+        [_] => Ok(SourceType::Directory),
         several => Err(RenderError::SeveralTools { tools: several.iter().map(|(_, name, _)| *name).collect() }),
     }
 }
 
 /// The last of the telling files in lexical order decides, and every kustomization sorts after `Chart.yaml`.
-fn discover(files: &[Entry]) -> SourceType {
+fn discover(files: &[Entry], tools: &Tools) -> SourceType {
     let has = |matching: &dyn Fn(&str) -> bool| {
         files.iter().any(|entry| entry.kind != EntryKind::Directory && matching(file_name(entry)))
     };
-    if has(&|name| KUSTOMIZATION_NAMES.contains(&name)) {
+    if tools.enables(SourceType::Kustomize) && has(&|name| KUSTOMIZATION_NAMES.contains(&name)) {
         SourceType::Kustomize
-    } else if has(&|name| name.ends_with("Chart.yaml")) {
+    } else if tools.enables(SourceType::Helm) && has(&|name| name.ends_with("Chart.yaml")) {
         SourceType::Helm
     } else {
         SourceType::Directory

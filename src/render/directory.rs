@@ -33,8 +33,15 @@ pub(super) fn render(tree: &SourceTree, path: &str, options: &Directory) -> Resu
             continue;
         }
         let Some(file) = follow(tree, &entry, &mut found.warnings)? else { continue };
+        let is_jsonnet = entry.path.ends_with(".jsonnet");
+        if !is_jsonnet {
+            combined_bytes += tree.size(&file)?;
+        }
+        if combined_bytes > MAX_COMBINED_BYTES as u64 {
+            return Err(RenderError::TooLarge { path: path.to_owned(), limit_bytes: MAX_COMBINED_BYTES });
+        }
         let bytes = tree.read(&file)?;
-        if entry.path.ends_with(".jsonnet") {
+        if is_jsonnet {
             if contains_marker(&bytes) {
                 continue;
             }
@@ -42,10 +49,6 @@ pub(super) fn render(tree: &SourceTree, path: &str, options: &Directory) -> Resu
                 what: format!("jsonnet (`{}`)", entry.path),
                 instead: "commit the rendered manifests, or leave the file out with spec.source.directory.exclude".into(),
             });
-        }
-        combined_bytes += bytes.len();
-        if combined_bytes > MAX_COMBINED_BYTES {
-            return Err(RenderError::TooLarge { path: path.to_owned(), limit_bytes: MAX_COMBINED_BYTES });
         }
         let text = decode(&entry.path, bytes)?;
         if !text.contains(SKIP_MARKER) {

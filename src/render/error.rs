@@ -89,6 +89,14 @@ pub enum RenderError {
         /// The limit.
         limit_bytes: usize,
     },
+    /// The program that renders wanted too much memory and was stopped.
+    #[error("{program} wanted more than {} MiB of memory and was stopped", limit_bytes >> 20)]
+    OutOfMemory {
+        /// The program.
+        program: String,
+        /// The limit.
+        limit_bytes: u64,
+    },
     /// The machine we run on refused something.
     #[error("rendering needs a temporary folder and child processes: {problem}")]
     Machine {
@@ -132,7 +140,7 @@ impl Advice for RenderError {
             Self::ProgramMissing => "install kustomize, or set GITOPS_KUSTOMIZE to its path".into(),
             Self::HelmMissing => "install Helm, or set GITOPS_HELM to its path".into(),
             Self::ProgramFailed { .. } => "run the same program on a checkout of this commit to see the error on its own".into(),
-            Self::ProgramTimeout { .. } | Self::OutputTooLarge { .. } => {
+            Self::ProgramTimeout { .. } | Self::OutputTooLarge { .. } | Self::OutOfMemory { .. } => {
                 "split the application, or make the kustomization or chart smaller".into()
             }
             Self::InvalidOption { .. } | Self::Machine { .. } => return None,

@@ -91,6 +91,11 @@ pub(super) fn finish(located: Vec<Located>, origin: &str) -> Result<Vec<Object>,
     Ok(flat)
 }
 
+/// Bytes of the objects as JSON, which is what remembering them costs.
+pub(super) fn text_bytes(objects: &[Object]) -> u64 {
+    objects.iter().map(|object| object.to_value().to_string().len() as u64).sum()
+}
+
 fn flatten(mut object: Object) -> Result<Vec<Object>, String> {
     match object.0.remove("items") {
         Some(Value::Array(items)) => {

@@ -2,7 +2,7 @@
 //! application reads renders nothing.
 //!
 //! ```text
-//!  source + overrides ──> which tool ──> inputs (path, git id) ──> RenderKey ──> cache ──hit──> Rendered
+//!  source + overrides ──> which tool ──> inputs (path, git id) ──> RenderKey ──> memory, disk ──hit──> Rendered
 //!                                                                                  └─miss─> directory: in this process
 //!                                                                                           kustomize, helm: child processes
 //! ```
@@ -20,6 +20,8 @@ mod manifests;
 mod place;
 mod program;
 mod renderer;
+mod sandbox;
+mod tools;
 
 #[cfg(test)]
 mod tests;
@@ -27,6 +29,8 @@ mod tests;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
 
 use crate::api::application::ApplicationSource;
 use crate::cluster::Capabilities;
@@ -37,13 +41,21 @@ pub use cache::RenderKey;
 pub use directory::MAX_COMBINED_BYTES;
 pub use error::RenderError;
 pub use helm::{Reference, References};
-pub use renderer::Renderer;
+pub use renderer::{Explained, Origin, Renderer};
+pub use sandbox::{Confinement, confinement};
+pub use tools::{KustomizeVersion, Tools};
 
 /// How to render.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Most bytes of manifests that are remembered.
-    pub cache_bytes: usize,
+    /// Most bytes of manifests that are remembered in memory.
+    pub cache_bytes: u64,
+    /// Folder in which they are remembered as well; nowhere when absent. It may be deleted at any time.
+    pub disk_cache: Option<PathBuf>,
+    /// Most bytes of that folder.
+    pub disk_cache_bytes: u64,
+    /// What the installation chose about the tools.
+    pub tools: Tools,
     /// The kustomize program; found through `GITOPS_KUSTOMIZE` and `PATH` when absent.
     pub kustomize: Option<PathBuf>,
     /// The helm program; found through `GITOPS_HELM` and `PATH` when absent.
@@ -63,6 +75,9 @@ impl Default for Options {
         Self {
             // About a thousand applications of 64 KiB each.
             cache_bytes: 64 << 20,
+            disk_cache: None,
+            disk_cache_bytes: 512 << 20,
+            tools: Tools::default(),
             kustomize: None,
             helm: None,
             temp_dir: None,
@@ -115,7 +130,7 @@ impl<'a> Request<'a> {
 }
 
 /// The tool that rendered; the values of `status.sourceType`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SourceType {
     /// Plain files.
     #[default]
@@ -140,7 +155,8 @@ impl std::fmt::Display for SourceType {
 }
 
 /// The answer. Lists are taken apart; duplicates are left to the caller.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Rendered {
     /// The objects, in the order of the source.
     pub objects: Vec<Object>,
@@ -153,7 +169,7 @@ pub struct Rendered {
 }
 
 /// One file or folder that a render depends on.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Input {
     /// Path from the root of the repository; empty for the whole commit.
     pub path: String,
@@ -166,7 +182,7 @@ pub struct Input {
 pub struct Counters {
     /// Renders that were done.
     pub renders: u64,
-    /// Answers from memory.
+    /// Answers that were remembered, in memory or on disk.
     pub cache_hits: u64,
 }
 

@@ -1,4 +1,5 @@
-//! Child processes that render: an empty environment, a private home, limits on time and output, killed as a group.
+//! Child processes that render: an empty environment, a private home, no rights beyond it ([`super::sandbox`]), limits on time
+//! and output, killed as a group.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -7,6 +8,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 
+use super::sandbox::{self, Bounds, Rights};
 use super::{Options, RenderError};
 
 /// What a child finds on its path: kustomize needs `git` there for remote bases, and nothing else.
@@ -19,6 +21,14 @@ const MAX_STDERR_BYTES: usize = 64 << 10;
 const MANUALS: [&str; 2] = ["\nUsage:", "\n\nUse --debug flag"];
 /// Asking a program for its version takes milliseconds; a program that hangs there is not the right one.
 const VERSION_TIMEOUT: Duration = Duration::from_secs(10);
+/// Memory of one program. Charts and kustomizations of thousands of objects need about a third of it.
+const MAX_MEMORY_BYTES: u64 = 1 << 30;
+/// Size of one file that a program writes.
+const MAX_FILE_BYTES: u64 = 256 << 20;
+/// What Go programs say when the limit of memory stops them; a page of addresses follows.
+const RUNS_OUT_OF_MEMORY: &[&str] = &["runtime: out of memory", "runtime: cannot allocate memory"];
+/// Processor time per second of wall time: programs use several cores.
+const CORES: u32 = 4;
 
 /// The program that builds kustomizations: kustomize itself, or the copy inside kubectl.
 #[derive(Debug, Clone)]
@@ -28,13 +38,20 @@ pub(super) struct Kustomize {
     version: String,
 }
 
+/// One build: where, and with which options.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct KustomizeBuild<'a> {
+    pub(super) checkout: &'a Path,
+    /// Folder of the kustomization in the checkout.
+    pub(super) folder: &'a str,
+    pub(super) home: &'a Path,
+    pub(super) arguments: &'a [String],
+}
+
 impl Kustomize {
-    /// Finds the program and asks for its version.
-    pub(super) async fn find(options: &Options) -> Result<Self, RenderError> {
-        let named = options
-            .kustomize
-            .clone()
-            .or_else(|| std::env::var_os("GITOPS_KUSTOMIZE").filter(|path| !path.is_empty()).map(PathBuf::from));
+    /// Finds the program, unless it is named, and asks for its version.
+    pub(super) async fn find(named: Option<PathBuf>, options: &Options) -> Result<Self, RenderError> {
+        let named = named.or_else(|| options.kustomize.clone()).or_else(|| from_environment("GITOPS_KUSTOMIZE"));
         let (program, inside_kubectl) = match named {
             Some(program) => {
                 let kubectl = program.file_name().is_some_and(|name| name == "kubectl");
@@ -63,17 +80,19 @@ impl Kustomize {
     /// Builds the kustomization in a folder of a checkout.
     pub(super) async fn build(
         &self,
-        checkout: &Path,
-        folder: &str,
-        home: &Path,
+        build: &KustomizeBuild<'_>,
         environment: &[(&str, &str)],
+        rights: &Rights<'_>,
         options: &Options,
     ) -> Result<String, RenderError> {
+        let KustomizeBuild { checkout, folder, home, arguments } = *build;
         let verb = if self.inside_kubectl { "kustomize" } else { "build" };
         let target = checkout.join(folder);
-        let arguments = [OsStr::new(verb), target.as_os_str()];
+        let arguments = [OsStr::new(verb), target.as_os_str()].into_iter().chain(arguments.iter().map(OsStr::new));
         let limits = Limits { timeout: options.timeout, max_output_bytes: options.max_output_bytes };
-        let output = run(&self.program, arguments, checkout, home, environment, &limits).await;
+        // The files of the system that git would read are not readable, which is an error for it.
+        let environment: Vec<_> = environment.iter().copied().chain([("GIT_CONFIG_NOSYSTEM", "1")]).collect();
+        let output = run(&self.program, arguments, checkout, home, &environment, rights, &limits).await;
         output.map_err(|error| named(error, self.name(), checkout, home))
     }
 }
@@ -91,9 +110,7 @@ pub(super) struct Helm {
 impl Helm {
     /// Finds the program and asks for its version.
     pub(super) async fn find(options: &Options) -> Result<Self, RenderError> {
-        let named =
-            options.helm.clone().or_else(|| std::env::var_os("GITOPS_HELM").filter(|path| !path.is_empty()).map(PathBuf::from));
-        let program = named.or_else(|| on_path("helm")).filter(|program| program.is_file()).ok_or(RenderError::HelmMissing)?;
+        let program = helm(options).filter(|program| program.is_file()).ok_or(RenderError::HelmMissing)?;
         let version = version_of(&program, &["version", "--short"]).await?;
         Ok(Self { program, version })
     }
@@ -115,7 +132,10 @@ impl Helm {
         options: &Options,
     ) -> Result<String, RenderError> {
         let limits = Limits { timeout: options.timeout, max_output_bytes: options.max_output_bytes };
-        let output = run(&self.program, arguments.iter().map(OsStr::new), folder, home, &[], &limits).await;
+        // Checkout and home lie side by side in the private place; what a chart needs is brought there before.
+        let rights = Rights { place: home.parent().unwrap_or(home), programs: &[], network: false };
+        let arguments = arguments.iter().map(OsStr::new);
+        let output = run(&self.program, arguments, folder, home, &[], &rights, &limits).await;
         output.map_err(|error| named(error, name, checkout, home))
     }
 }
@@ -124,7 +144,8 @@ async fn version_of(program: &Path, arguments: &[&str]) -> Result<String, Render
     // The library's text holds the random name of the folder.
     let home = tempfile::tempdir().map_err(|error| RenderError::machine(error.kind()))?;
     let limits = Limits { timeout: VERSION_TIMEOUT, max_output_bytes: MAX_STDERR_BYTES };
-    let output = run(program, arguments.iter().map(OsStr::new), home.path(), home.path(), &[], &limits).await?;
+    let rights = Rights { place: home.path(), programs: &[], network: false };
+    let output = run(program, arguments.iter().map(OsStr::new), home.path(), home.path(), &[], &rights, &limits).await?;
     Ok(output.trim().to_owned())
 }
 
@@ -137,6 +158,7 @@ fn named(error: RenderError, name: &str, checkout: &Path, home: &Path) -> Render
         }
         RenderError::ProgramTimeout { limit, .. } => RenderError::ProgramTimeout { program, limit },
         RenderError::OutputTooLarge { limit_bytes, .. } => RenderError::OutputTooLarge { program, limit_bytes },
+        RenderError::OutOfMemory { limit_bytes, .. } => RenderError::OutOfMemory { program, limit_bytes },
         other => other,
     }
 }
@@ -175,6 +197,15 @@ fn without_random_names(text: &str) -> String {
     kept
 }
 
+/// The program for charts inside kustomizations.
+pub(super) fn helm(options: &Options) -> Option<PathBuf> {
+    options.helm.clone().or_else(|| from_environment("GITOPS_HELM")).or_else(|| on_path("helm"))
+}
+
+fn from_environment(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name).filter(|path| !path.is_empty()).map(PathBuf::from)
+}
+
 fn on_path(name: &str) -> Option<PathBuf> {
     std::env::split_paths(&std::env::var_os("PATH")?).map(|folder| folder.join(name)).find(|program| program.is_file())
 }
@@ -185,16 +216,21 @@ struct Limits {
 }
 
 /// Runs a program to its end and returns what it wrote.
-async fn run(
+async fn run<'a>(
     program: &Path,
-    arguments: impl IntoIterator<Item = &OsStr>,
+    arguments: impl IntoIterator<Item = &'a OsStr>,
     folder: &Path,
     home: &Path,
     environment: &[(&str, &str)],
+    rights: &Rights<'_>,
     limits: &Limits,
 ) -> Result<String, RenderError> {
     let name = || program.display().to_string();
-    let mut child = tokio::process::Command::new(program)
+    let failed = |error: std::io::Error| RenderError::ProgramFailed { program: name(), problem: error.to_string() };
+    // A relative path means something else in the folder of the child.
+    let absolute = std::path::absolute(program).map_err(failed)?;
+    let mut command = tokio::process::Command::new(absolute);
+    command
         .args(arguments)
         .current_dir(folder)
         .env_clear()
@@ -206,9 +242,9 @@ async fn run(
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0)
-        .kill_on_drop(true)
-        .spawn()
-        .map_err(|error| RenderError::ProgramFailed { program: name(), problem: error.to_string() })?;
+        .kill_on_drop(true);
+    let bounds = Bounds { memory_bytes: MAX_MEMORY_BYTES, processor_time: limits.timeout * CORES, file_bytes: MAX_FILE_BYTES };
+    let mut child = sandbox::spawn(command, rights, bounds).await.map_err(failed)?;
     // Children of the child go with it, whichever way this function ends.
     let _group = Group(child.id());
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
@@ -220,19 +256,19 @@ async fn run(
         }
         let status = child.wait().await.map_err(RenderError::machine)?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        if status.success() {
-            Ok(text(&stdout))
-        } else {
-            Err(RenderError::ProgramFailed { program: name(), problem: failure(status, &text(&stderr)) })
-        }
+        if status.success() { Ok(text(&stdout)) } else { Err(failure(name(), status, &text(&stderr))) }
     };
     tokio::time::timeout(limits.timeout, finished)
         .await
         .unwrap_or_else(|_| Err(RenderError::ProgramTimeout { program: name(), limit: limits.timeout }))
 }
 
-fn failure(status: std::process::ExitStatus, stderr: &str) -> String {
-    if stderr.trim().is_empty() { status.to_string() } else { stderr.to_owned() }
+fn failure(program: String, status: std::process::ExitStatus, stderr: &str) -> RenderError {
+    if RUNS_OUT_OF_MEMORY.iter().any(|words| stderr.contains(words)) {
+        return RenderError::OutOfMemory { program, limit_bytes: MAX_MEMORY_BYTES };
+    }
+    let problem = if stderr.trim().is_empty() { status.to_string() } else { stderr.to_owned() };
+    RenderError::ProgramFailed { program, problem }
 }
 
 /// Reads one byte more than the limit, so that the caller sees it was passed.
@@ -263,9 +299,14 @@ mod tests {
 
     async fn shell(script: &str, limits: &Limits) -> Result<String, RenderError> {
         let home = tempfile::tempdir().unwrap();
-        run(Path::new("/bin/sh"), ["-c", script].map(OsStr::new), home.path(), home.path(), &[("ARGOCD_APP_NAME", "web")], limits)
-            .await
+        let rights = Rights { place: home.path(), programs: &SHELL_PROGRAMS.map(Path::new), network: false };
+        let arguments = ["-c", script].map(OsStr::new);
+        let environment = [("ARGOCD_APP_NAME", "web")];
+        run(Path::new("/bin/sh"), arguments, home.path(), home.path(), &environment, &rights, limits).await
     }
+
+    /// What the scripts of these tests start.
+    const SHELL_PROGRAMS: [&str; 6] = ["/usr/bin/env", "/usr/bin/cut", "/usr/bin/sort", "/usr/bin/tr", "/bin/sleep", "/bin/cat"];
 
     const LIMITS: Limits = Limits { timeout: Duration::from_secs(20), max_output_bytes: 1000 };
 
@@ -280,21 +321,26 @@ mod tests {
 
     #[tokio::test]
     async fn a_child_that_hangs_or_floods_is_killed_with_its_children() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("pid");
         let limits = Limits { timeout: Duration::from_millis(300), ..LIMITS };
-        let error = shell(&format!("sleep 60 & echo $! > {}; wait", file.display()), &limits).await.unwrap_err();
+        // A name by which it can be found, as the child can write nowhere that outlives it.
+        let marker = format!("6{:07}", std::process::id());
+        let error = shell(&format!("sleep {marker} & wait"), &limits).await.unwrap_err();
         assert!(matches!(error, RenderError::ProgramTimeout { .. }), "{error}");
-        let pid = std::fs::read_to_string(&file).unwrap();
         let gone = async {
             // A zombie has no command line, and nobody may reap it here.
-            while std::fs::read(format!("/proc/{}/cmdline", pid.trim())).is_ok_and(|line| !line.is_empty()) {
+            while is_running(&marker) {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };
         tokio::time::timeout(Duration::from_secs(5), gone).await.unwrap();
         let error = shell("while :; do echo flood; done", &LIMITS).await.unwrap_err();
         assert!(matches!(error, RenderError::OutputTooLarge { .. }), "{error}");
+    }
+
+    fn is_running(argument: &str) -> bool {
+        let processes = std::fs::read_dir("/proc").unwrap().flatten();
+        let lines = processes.filter_map(|process| std::fs::read(process.path().join("cmdline")).ok());
+        lines.into_iter().any(|line| line.split(|byte| *byte == 0).any(|word| word == argument.as_bytes()))
     }
 
     #[tokio::test]

@@ -30,6 +30,7 @@ mod state;
 mod submodules;
 mod tree;
 pub mod version;
+mod worktree;
 
 #[cfg(test)]
 mod https_tests;
@@ -53,6 +54,7 @@ pub use repositories::{Options, Repositories, Scoped};
 pub use repository::Freshness;
 pub(crate) use tree::clean_path;
 pub use tree::{Entry, EntryKind, Followed, SourceTree};
+pub use worktree::{Worktree, WorktreeError};
 
 /// True when two URLs name the same repository: case and `.git` do not matter.
 #[must_use]

@@ -235,6 +235,16 @@ impl SourceTree {
         self.read_with(&self.inner.store.to_thread_local(), entry)
     }
 
+    /// Bytes of a file, without reading it.
+    ///
+    /// # Errors
+    /// The mirror is damaged, or the entry has no content.
+    pub fn size(&self, entry: &Entry) -> Result<u64, SourceError> {
+        let id = gix::ObjectId::from_hex(entry.id.as_bytes()).map_err(|error| self.damage(error))?;
+        let repository = self.inner.store.to_thread_local();
+        Ok(repository.find_header(id).map_err(|error| self.damage(error))?.size())
+    }
+
     fn read_with(&self, repository: &gix::Repository, entry: &Entry) -> Result<Vec<u8>, SourceError> {
         if let Some((_, tree, rest)) = self.submodule_of(&entry.path) {
             return tree.read(&Entry { path: rest.to_owned(), ..entry.clone() });

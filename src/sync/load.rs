@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::api::Application;
 use crate::api::application::ApplicationSource;
 use crate::cluster::Capabilities;
-use crate::render::{AppIdentity, Reference, References, RenderError, Rendered, Renderer, Request};
+use crate::render::{AppIdentity, Explained, Reference, References, RenderError, Renderer, Request};
 use crate::resource::Object;
 use crate::source::{self, Freshness, Repositories, SourceError, SourceTree};
 
@@ -35,6 +35,8 @@ pub struct Loaded {
     pub objects: Vec<Object>,
     /// What has no effect.
     pub warnings: Vec<String>,
+    /// How the manifests came about; absent where there are none.
+    pub explained: Option<Explained>,
 }
 
 /// Why a source gave no manifests.
@@ -94,7 +96,8 @@ impl Loader<'_> {
     async fn load_one(&self, source: &ApplicationSource, revision: String, references: &References) -> Result<Loaded, LoadError> {
         // A source that others only refer to has no manifests of its own.
         if source.path.is_empty() && !source::is_elsewhere(source) {
-            return Ok(Loaded { revision, source_type: String::new(), objects: Vec::new(), warnings: Vec::new() });
+            let (source_type, objects, warnings) = (String::new(), Vec::new(), Vec::new());
+            return Ok(Loaded { revision, source_type, objects, warnings, explained: None });
         }
         let rendered = match self.render(source, &revision, references).await {
             // The cache may be deleted while it is read. That shows once, and then it is made anew.
@@ -102,11 +105,12 @@ impl Loader<'_> {
             other => other,
         };
         match rendered {
-            Ok(rendered) => Ok(Loaded {
+            Ok(explained) => Ok(Loaded {
                 revision,
-                source_type: rendered.source_type.to_string(),
-                objects: rendered.objects.clone(),
-                warnings: rendered.warnings.clone(),
+                source_type: explained.rendered.source_type.to_string(),
+                objects: explained.rendered.objects.clone(),
+                warnings: explained.rendered.warnings.clone(),
+                explained: Some(explained),
             }),
             Err(error) => Err(LoadError { revision, error }),
         }
@@ -117,10 +121,10 @@ impl Loader<'_> {
         source: &ApplicationSource,
         revision: &str,
         references: &References,
-    ) -> Result<Arc<Rendered>, RenderError> {
+    ) -> Result<Explained, RenderError> {
         let tree = self.tree(source, revision).await?;
         let (app, charts) = (self.identity(), Some(self.repositories.charts()));
-        self.renderer.render(Request { source, tree: &tree, app: &app, references, charts }).await
+        self.renderer.explain(Request { source, tree: &tree, app: &app, references, charts }).await
     }
 
     async fn tree(&self, source: &ApplicationSource, revision: &str) -> Result<SourceTree, SourceError> {

@@ -20,3 +20,14 @@ pub fn ask(question: &str) -> std::io::Result<bool> {
     std::io::stdin().lock().read_line(&mut answer)?;
     Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
 }
+
+/// Asks on stderr for a word; anything else means no.
+///
+/// # Errors
+/// When standard input cannot be read.
+pub fn ask_for(question: &str, word: &str) -> std::io::Result<bool> {
+    stream::say_raw(&format!("{question} "));
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer)?;
+    Ok(answer.trim() == word)
+}

@@ -3,7 +3,8 @@
 use std::fs;
 
 use k8s_openapi::api::apps::v1::Deployment;
-use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams};
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams, PostParams};
 use kubectl_gitops::api::Application;
 use serde_json::{Value, json};
 
@@ -45,11 +46,8 @@ async fn every_drifted_field_names_its_writer_and_new_commits_are_no_drift() {
     assert_eq!(seen.code, Some(0), "{seen:?}");
 
     edit(&bench, &json!({ "spec": { "replicas": 2 } })).await;
-    let secrets = Api::<DynamicObject>::namespaced_with(
-        bench.client.clone(),
-        &bench.destination,
-        &ApiResource::erase::<k8s_openapi::api::core::v1::Secret>(&()),
-    );
+    let secrets =
+        Api::<DynamicObject>::namespaced_with(bench.client.clone(), &bench.destination, &ApiResource::erase::<Secret>(&()));
     let by = PatchParams { field_manager: Some("rotator".into()), ..PatchParams::default() };
     secrets.patch("db", &by, &Patch::Merge(json!({ "stringData": { "password": format!("{MARKER}-2") } }))).await.unwrap();
     bench.commit(&[("app/web.yaml", &DEPLOYMENT.replace("web:1", "web:2"))]);
@@ -135,7 +133,7 @@ async fn what_cannot_go_to_git_is_listed_with_the_reason() {
     let deployments = Api::<Deployment>::namespaced(bench.client.clone(), &bench.destination);
     let scaler = PatchParams { field_manager: Some("kube-controller-manager".into()), ..PatchParams::default() };
     deployments.patch_scale("web", &scaler, &Patch::Merge(json!({ "spec": { "replicas": 3 } }))).await.unwrap();
-    let secrets = Api::<k8s_openapi::api::core::v1::Secret>::namespaced(bench.client.clone(), &bench.destination);
+    let secrets = Api::<Secret>::namespaced(bench.client.clone(), &bench.destination);
     secrets
         .patch("db", &PatchParams::default(), &Patch::Merge(json!({ "stringData": { "password": "marker-91c4-b" } })))
         .await
@@ -171,4 +169,35 @@ async fn uncommitted_files_are_compared_with_the_cluster() {
     let seen = bench.gitops(tree.join("docs"), &["diff"]).await;
     assert_eq!(seen.code, Some(2), "{seen:?}");
     assert!(seen.err.contains("no Application uses") && seen.err.contains("hint:"), "{seen:?}");
+}
+
+/// The key is a test's own, so that the test can look inside; the certificate is pinned in the repository.
+#[tokio::test]
+async fn a_secret_that_was_changed_in_the_cluster_comes_to_git_sealed() {
+    let keys = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/sealing/keys/test-only-new");
+    let bench = Bench::start().await;
+    bench.repo.write(".gitops/cert.pem", &fs::read_to_string(format!("{keys}.crt")).unwrap());
+    bench.repo.write("plain.yaml", &secret("before"));
+    let tree = bench.repo.tree();
+    let seal = bench.gitops(tree, &["seal", "-n", bench.destination.name(), "-w", "app/db.yaml", "plain.yaml"]).await;
+    assert_eq!(seal.code, Some(0), "{seal:?}");
+    bench.repo.remove("plain.yaml");
+    fs::remove_file(tree.join("plain.yaml")).unwrap();
+    let sealed = format!("# rotated by hand\n{}", file(&bench, "app/db.yaml"));
+    bench.sync(&[("app/db.yaml", &sealed)]).await;
+    record(&bench, &bench.repo.head()).await;
+    name_remote(&bench.repo);
+    let secrets = Api::<Secret>::namespaced(bench.client.clone(), &bench.destination);
+    let live = json!({ "metadata": { "name": "db" }, "stringData": { "user": "ann", "password": MARKER } });
+    secrets.create(&PostParams::default(), &serde_json::from_value(live).unwrap()).await.unwrap();
+
+    let seen = bench.gitops(tree, &["adopt", "web", "Secret/db"]).await;
+    assert_eq!(seen.code, Some(0), "{seen:?}");
+    assert!(seen.out.contains("encryptedData.password") && !seen.out.contains(MARKER) && !seen.err.contains(MARKER), "{seen:?}");
+    let adopted = file(&bench, "app/db.yaml");
+    assert!(adopted.starts_with("# rotated by hand\n") && adopted != sealed && !adopted.contains(MARKER), "{adopted}");
+    let opened = bench.gitops(tree, &["unseal", "-f", "app/db.yaml", "--key", &format!("{keys}.key"), "-o", "json"]).await;
+    let value: Value = serde_json::from_str(&opened.out).unwrap();
+    let encoded = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, MARKER);
+    assert_eq!(value["data"]["password"], encoded, "{}", opened.err);
 }

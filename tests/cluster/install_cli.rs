@@ -1,16 +1,20 @@
 //! `install` and `uninstall` against a real API server, beside an installation that other tests use.
 
 use std::process::Output;
+use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
 use kube::api::{Api, ListParams};
 use serde_json::Value;
 use tokio::process::Command;
 
 use crate::deploy;
-use crate::support::{Cluster, ControllerProcess, TestNamespace};
+use crate::support::controller::program;
+use crate::support::install::SERVICE_ACCOUNT;
+use crate::support::ports::free_port;
+use crate::support::{Cluster, ControllerProcess, Process, TestNamespace, eventually};
 
 const CONTROLLER: &str = "gitops-controller";
 
@@ -107,4 +111,35 @@ async fn an_installation_comes_and_goes_and_keeps_what_cannot_be_made_again() {
     assert_eq!(Api::<Secret>::namespaced(client, namespace).list(&keys).await.unwrap().items.len(), 1);
     let nothing = place.run(&["uninstall", "--yes"]).await;
     assert!(nothing.err.contains("there is no installation"), "{nothing:?}");
+}
+
+/// The flags are those of the Deployment, the account is the installation's: with more rights it would prove nothing.
+#[tokio::test]
+async fn with_the_namespaced_profile_the_controller_needs_no_right_elsewhere() {
+    let place = Place::new().await;
+    let namespace = place.namespace.name();
+    let printed = place.run(&["install", "--profile", "namespaced", "--dry-run=client", "-o", "json"]).await;
+    let list: Value = serde_json::from_str(&printed.out).unwrap();
+    let deployment = list["items"].as_array().unwrap().iter().find(|object| object["kind"] == "Deployment").unwrap();
+    let flags = deployment["spec"]["template"]["spec"]["containers"][0]["args"].as_array().unwrap().clone();
+    let flags = flags.iter().map(|flag| flag.as_str().unwrap().to_owned());
+
+    let seen = place.run(&["install", "--profile", "namespaced", "--beside-others", "--wait=false"]).await;
+    assert_eq!(seen.code, Some(0), "{seen:?}");
+    assert!(!seen.out.contains("ClusterRole"), "{seen:?}");
+    let account = place.cluster.kubeconfig_for_service_account(namespace, SERVICE_ACCOUNT).await;
+    let secrets = Api::<Secret>::namespaced(place.cluster.client(&account).await, "default");
+    assert!(secrets.list(&ListParams::default()).await.is_err(), "it may read Secrets elsewhere");
+
+    let folder = tempfile::tempdir().unwrap();
+    let mut controller = std::process::Command::new(program("gitops-controller"));
+    controller.args(flags.filter(|flag| !flag.starts_with("--listen-address") && !flag.starts_with("--cache-dir")));
+    controller.arg(format!("--kubeconfig={}", account.display())).arg(format!("--control-namespace={namespace}"));
+    controller.arg(format!("--cache-dir={}", folder.path().display())).arg(format!("--listen-address=127.0.0.1:{}", free_port()));
+    let process = Process::spawn(controller, &folder.path().join("log"));
+    let maps = Api::<ConfigMap>::namespaced(place.cluster.admin().await, namespace);
+    eventually("the certificate to be published", Duration::from_secs(40), || async {
+        maps.get("gitops-sealing-certificate").await.map_err(|cause| format!("{cause}\n{}", process.log()))
+    })
+    .await;
 }

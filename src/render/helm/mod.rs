@@ -29,6 +29,7 @@ use chart::Chart;
 use dependencies::{Dependency, Resolved};
 use files::{File, Finder};
 use options::HelmOptions;
+pub(super) use options::plain_version;
 
 pub use references::{Reference, References};
 

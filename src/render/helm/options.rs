@@ -113,7 +113,7 @@ impl HelmOptions {
 }
 
 /// `x.y.z` of a version such as `v1.33.2+k3s1`; what has no such form is left to Helm.
-fn plain_version(version: &str) -> String {
+pub(in crate::render) fn plain_version(version: &str) -> String {
     let plain = version.trim_start_matches('v');
     let end = plain.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(plain.len());
     if end == 0 { version.to_owned() } else { plain[..end].to_owned() }

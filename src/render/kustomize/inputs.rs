@@ -1,7 +1,8 @@
 //! What a kustomize build reads, found by walking kustomization files.
 //!
 //! Everything the build may read has to be among the inputs, for a missing one would mean a stale answer. So whatever is not
-//! understood (plugins, Helm charts, remote bases, links, unknown fields) makes the whole commit the input.
+//! understood (plugins, Helm charts, remote bases, links, unknown fields) makes the whole commit the input. The walk goes on all
+//! the same: whether anything lies on another machine decides whether the build gets the network.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -40,11 +41,11 @@ const WITH_PATH: &[&str] = &["patches", "patchesJson6902", "replacements"];
 const GENERATORS: &[&str] = &["configMapGenerator", "secretGenerator"];
 
 /// What a build reads.
-pub(super) enum Inputs {
-    /// Exactly these paths; `None` for what must not be there.
-    Exact { paths: BTreeMap<String, Option<String>>, uses_environment: bool },
-    /// Anything in the commit.
-    WholeCommit,
+pub(super) struct Inputs {
+    /// Exactly these paths, `None` for what must not be there; or anything in the commit.
+    exact: Option<BTreeMap<String, Option<String>>>,
+    uses_environment: bool,
+    remote: bool,
 }
 
 /// Something that is not understood.
@@ -75,40 +76,38 @@ impl From<SourceError> for Stop {
 
 /// Finds the inputs of the kustomization in a folder, given its content as it will be built.
 pub(super) fn find(tree: &SourceTree, folder: &str, kustomization: &Value) -> Result<Inputs, RenderError> {
-    let mut walk = Walk { tree, paths: BTreeMap::new(), folders: BTreeSet::from([folder.to_owned()]), uses_environment: false };
-    let walked = walk.kustomization_files(folder).and_then(|_| walk.kustomization(folder, kustomization));
-    match walked {
-        Ok(()) => Ok(Inputs::Exact { paths: walk.paths, uses_environment: walk.uses_environment }),
-        Err(Stop::NotUnderstood) => Ok(Inputs::WholeCommit),
-        Err(Stop::Failed(error)) => Err(error.into()),
-    }
+    let folders = BTreeSet::from([folder.to_owned()]);
+    let mut walk = Walk { tree, paths: BTreeMap::new(), folders, understood: true, uses_environment: false, remote: false };
+    let files = walk.kustomization_files(folder).map(drop);
+    walk.note(files)?;
+    let read = walk.kustomization(folder, kustomization);
+    walk.note(read)?;
+    Ok(Inputs { exact: walk.understood.then_some(walk.paths), uses_environment: walk.uses_environment, remote: walk.remote })
 }
 
 impl Inputs {
     /// The inputs for the key and for the caller.
     pub(super) fn listed(&self, tree: &SourceTree) -> Vec<Input> {
-        match self {
-            Self::Exact { paths, .. } => paths.iter().map(|(path, id)| Input { path: path.clone(), id: id.clone() }).collect(),
-            Self::WholeCommit => vec![Input { path: String::new(), id: Some(tree.root_id()) }],
+        match &self.exact {
+            Some(paths) => paths.iter().map(|(path, id)| Input { path: path.clone(), id: id.clone() }).collect(),
+            None => vec![Input { path: String::new(), id: Some(tree.root_id()) }],
         }
     }
 
     /// The paths to check out, or `None` for all.
     pub(super) fn paths(&self) -> Option<Vec<String>> {
-        match self {
-            Self::Exact { paths, .. } => {
-                Some(paths.iter().filter(|(_, id)| id.is_some()).map(|(path, _)| path.clone()).collect())
-            }
-            Self::WholeCommit => None,
-        }
+        let paths = self.exact.as_ref()?;
+        Some(paths.iter().filter(|(_, id)| id.is_some()).map(|(path, _)| path.clone()).collect())
     }
 
     /// True when the output may depend on environment variables: an env file may name one without a value.
     pub(super) fn may_use_environment(&self) -> bool {
-        match self {
-            Self::Exact { uses_environment, .. } => *uses_environment,
-            Self::WholeCommit => true,
-        }
+        self.uses_environment || self.exact.is_none()
+    }
+
+    /// True when a part of it lies on another machine, so that nothing here tells whether it changed.
+    pub(super) const fn remote(&self) -> bool {
+        self.remote
     }
 }
 
@@ -116,10 +115,24 @@ struct Walk<'t> {
     tree: &'t SourceTree,
     paths: BTreeMap<String, Option<String>>,
     folders: BTreeSet<String>,
+    understood: bool,
     uses_environment: bool,
+    remote: bool,
 }
 
 impl Walk<'_> {
+    /// Remembers that something is not understood, and goes on.
+    fn note(&mut self, step: Result<(), Stop>) -> Result<(), SourceError> {
+        match step {
+            Ok(()) => Ok(()),
+            Err(Stop::NotUnderstood) => {
+                self.understood = false;
+                Ok(())
+            }
+            Err(Stop::Failed(error)) => Err(error),
+        }
+    }
+
     /// Notes which kustomization files a folder has and lacks; returns the path of the only one.
     fn kustomization_files(&mut self, folder: &str) -> Result<String, Stop> {
         let mut present = Vec::new();
@@ -157,21 +170,40 @@ impl Walk<'_> {
                 continue;
             }
             if field == "openapi" {
-                self.path_of(folder, value)?;
+                let read = self.path_of(folder, value);
+                self.note(read)?;
                 continue;
             }
-            for item in value.as_array().ok_or(NotUnderstood)? {
-                match field {
-                    _ if RESOURCES.contains(&field) => self.resource(folder, text(item)?)?,
-                    _ if FILES.contains(&field) => self.file(folder, text(item)?)?,
-                    _ if WITH_PATH.contains(&field) => self.path_of(folder, item)?,
-                    _ if GENERATORS.contains(&field) => self.generator(folder, item)?,
-                    "patchesStrategicMerge" => self.file_or_inline(folder, text(item)?)?,
-                    _ => return Err(NotUnderstood.into()),
-                }
+            let Some(items) = value.as_array() else {
+                self.understood = false;
+                continue;
+            };
+            for item in items {
+                let read = self.item(folder, field, item);
+                self.note(read)?;
             }
         }
         Ok(())
+    }
+
+    fn item(&mut self, folder: &str, field: &str, item: &Value) -> Result<(), Stop> {
+        match field {
+            _ if RESOURCES.contains(&field) => self.resource(folder, text(item)?),
+            _ if FILES.contains(&field) => self.file(folder, text(item)?),
+            _ if WITH_PATH.contains(&field) => self.path_of(folder, item),
+            _ if GENERATORS.contains(&field) => self.generator(folder, item),
+            "patchesStrategicMerge" => self.file_or_inline(folder, text(item)?),
+            "helmCharts" => {
+                self.remote |= item.get("repo").and_then(Value::as_str).is_some_and(|repo| !repo.is_empty());
+                Err(NotUnderstood.into())
+            }
+            _ => {
+                // Generators and transformers may be folders as well, with bases of their own.
+                let looked = item.as_str().map_or(Ok(()), |path| self.resource(folder, path));
+                self.note(looked)?;
+                Err(NotUnderstood.into())
+            }
+        }
     }
 
     fn resource(&mut self, folder: &str, path: &str) -> Result<(), Stop> {
@@ -225,14 +257,54 @@ impl Walk<'_> {
     }
 
     /// A path from the root of the repository; what looks like a URL is not understood.
-    fn local(&self, folder: &str, path: &str) -> Result<String, Stop> {
-        if path.starts_with('/') || path.contains("://") || path.contains("?ref=") {
+    fn local(&mut self, folder: &str, path: &str) -> Result<String, Stop> {
+        if path.contains('\n') {
             return Err(NotUnderstood.into());
         }
-        Ok(clean_path(&format!("{folder}/{path}"))?)
+        if let Ok(local) = clean_path(&format!("{folder}/{path}"))
+            && !path.starts_with('/')
+            && self.tree.entry(&local)?.is_some()
+        {
+            return Ok(local);
+        }
+        self.remote |= looks_remote(path);
+        Err(NotUnderstood.into())
     }
+}
+
+/// True for the forms in which a kustomization names a file or a repository on another machine. One on this machine is none of its
+/// business.
+///
+/// Source: Kustomize 5.8, remote targets.
+fn looks_remote(path: &str) -> bool {
+    const PREFIXES: [&str; 4] = ["git::", "git@", "gh:", "github.com:"];
+    let first = path.split('/').next().unwrap_or_default();
+    let names_a_host = path.contains('/') && !first.starts_with('.') && first.contains('.');
+    !path.starts_with("file:") && path.contains("://") || PREFIXES.iter().any(|prefix| path.starts_with(prefix)) || names_a_host
 }
 
 fn text(value: &Value) -> Result<&str, NotUnderstood> {
     value.as_str().ok_or(NotUnderstood)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn remote_forms_are_told_from_paths() {
+        for remote in [
+            "https://host/x.yaml",
+            "github.com/org/repo//base?ref=v1",
+            "git@host.example:org/repo",
+            "ssh://git@host/repo",
+            "git::https://host/repo",
+            "host.example/repo.git/base",
+        ] {
+            assert!(looks_remote(remote), "{remote}");
+        }
+        for local in ["../base", "./a.b/c", "cm.yaml", "base/cm.yaml", "/etc/passwd", "..a/b", "file:///cache/git/x"] {
+            assert!(!looks_remote(local), "{local}");
+        }
+    }
 }

@@ -1,7 +1,10 @@
 //! Kustomize: edits the kustomization as the source asks, finds out what the build reads, runs the real program.
 
+mod build;
 mod edit;
 mod inputs;
+
+use std::path::PathBuf;
 
 use serde_json::Value;
 
@@ -10,9 +13,11 @@ use crate::resource::yaml;
 use crate::source::{Entry, EntryKind, SourceTree};
 
 use super::environment::Environment;
-use super::program::Kustomize;
-use super::{Input, Options, RenderError, detect, directory, place};
+use super::program::{self, Kustomize};
+use super::sandbox::Rights;
+use super::{AppIdentity, Input, Options, RenderError, Tools, detect, directory, place};
 
+pub(super) use build::Build;
 use inputs::Inputs;
 
 /// A build that is ready to run.
@@ -24,6 +29,7 @@ pub(super) struct Job {
     edited: Option<String>,
     environment: Environment,
     inputs: Inputs,
+    build: Build,
 }
 
 /// Looks at a kustomization: what to build, and on what the answer depends.
@@ -31,15 +37,12 @@ pub(super) fn prepare(
     source: &ApplicationSource,
     tree: &SourceTree,
     folder: &str,
+    app: &AppIdentity,
     environment: &Environment,
+    tools: &Tools,
 ) -> Result<(Job, Vec<Input>), RenderError> {
     let options = source.kustomize.clone().unwrap_or_default();
-    if !options.version.is_empty() {
-        return Err(RenderError::NotSupportedYet {
-            what: format!("spec.source.kustomize.version (`{}`)", options.version),
-            instead: "leave it out; the kustomize program of this installation is used".into(),
-        });
-    }
+    let build = Build::new(&options, &app.cluster, tools)?;
     let entry = kustomization_file(tree, folder)?;
     let kustomization = read(tree, &entry)?;
     let edited = edit::apply(&kustomization, &options, environment, &|path| exists(tree, folder, path))?;
@@ -54,6 +57,7 @@ pub(super) fn prepare(
         edited: text,
         environment: environment.clone(),
         inputs,
+        build,
     };
     Ok((job, listed))
 }
@@ -102,9 +106,21 @@ fn exists(tree: &SourceTree, folder: &str, path: &str) -> Result<bool, RenderErr
 }
 
 impl Job {
-    /// What the answer depends on besides the inputs: the edited kustomization, and the environment if the build can see it.
+    /// With which program and options it builds.
+    pub(super) const fn command(&self) -> &Build {
+        &self.build
+    }
+
+    /// True when a part of it lies on another machine, so that nothing here tells whether it changed.
+    pub(super) const fn remote(&self) -> bool {
+        self.inputs.remote()
+    }
+
+    /// What the answer depends on besides the inputs: the edited kustomization, the options of the build, and the environment if
+    /// the build can see it.
     pub(super) fn fingerprint(&self) -> String {
         let mut text = format!("{}\0{}\0", self.folder, self.edited.as_deref().unwrap_or_default());
+        self.build.arguments.iter().for_each(|argument| text.push_str(&format!("{argument}\0")));
         if self.inputs.may_use_environment() {
             for (name, value) in &self.environment.0 {
                 text.push_str(&format!("{name}={value}\0"));
@@ -139,6 +155,17 @@ impl Job {
         .await?;
         let environment: Vec<(&str, &str)> = self.environment.0.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let (checkout, home) = (place::checkout(&place), place::home(&place));
-        kustomize.build(&checkout, &self.folder, &home, &environment, options).await
+        let helm = if self.build.inflates_charts { program::helm(options) } else { None };
+        let mut arguments = self.build.arguments.clone();
+        if let Some(helm) = &helm {
+            arguments.push(format!("--helm-command={}", helm.display()));
+        }
+        let rights = Rights {
+            place: place.path(),
+            programs: &helm.iter().map(PathBuf::as_path).collect::<Vec<_>>(),
+            network: self.remote(),
+        };
+        let command = program::KustomizeBuild { checkout: &checkout, folder: &self.folder, home: &home, arguments: &arguments };
+        kustomize.build(&command, &environment, &rights, options).await
     }
 }

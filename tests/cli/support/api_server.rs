@@ -136,6 +136,9 @@ async fn answer(State(state): State<Arc<Shared>>, request: Request) -> Response 
         ),
         Method::GET if path.ends_with("/applications") && query.has("watch", "true") => watch(state, &path, &query),
         Method::GET if path.ends_with("/applications") => list(&state, &path, &query),
+        Method::POST if path.ends_with("/applications") => write(&state, &path, &query, &body),
+        Method::PUT if path.contains("/applications/") => write(&state, &path, &query, &body),
+        Method::DELETE if path.contains("/applications/") => delete(&state, &path),
         Method::GET if LISTED.iter().any(|plural| path.ends_with(plural)) => list_any(&state, &path, &query),
         Method::POST if path.ends_with("/secrets") || path.ends_with("/leases") => create(&state, &path, &query, &body),
         Method::GET => get(&state, &path),
@@ -291,6 +294,35 @@ fn patch(state: &Shared, path: &str, query: &Query, body: &Bytes) -> Response {
     drop(inner);
     state.changed.notify_waiters();
     ok(&stored)
+}
+
+/// Creates or replaces an Application. What is written down is its spec.
+fn write(state: &Shared, path: &str, query: &Query, body: &Bytes) -> Response {
+    let object: Value = serde_json::from_slice(body).unwrap();
+    let creates = path.ends_with("/applications");
+    let at = if creates { format!("{path}/{}", object["metadata"]["name"].as_str().unwrap()) } else { path.to_owned() };
+    let mut inner = state.inner.lock().unwrap();
+    let current = inner.objects.get(&at).map(|current| current["metadata"]["resourceVersion"].clone());
+    if !creates && current.as_ref() != Some(&object["metadata"]["resourceVersion"]) {
+        return refuse(StatusCode::CONFLICT, "Conflict", "the object has been modified");
+    }
+    if query.has("dryRun", "All") {
+        return ok(&object);
+    }
+    inner.writes.push(format!("{} {at} spec {}", if creates { "POST" } else { "PUT" }, object["spec"]));
+    let stored = inner.put(&at, object, if creates { "ADDED" } else { "MODIFIED" });
+    drop(inner);
+    state.changed.notify_waiters();
+    ok(&stored)
+}
+
+fn delete(state: &Shared, path: &str) -> Response {
+    let mut inner = state.inner.lock().unwrap();
+    inner.writes.push(format!("DELETE {path}"));
+    inner.delete(path);
+    drop(inner);
+    state.changed.notify_waiters();
+    ok(&json!({ "apiVersion": "v1", "kind": "Status", "status": "Success" }))
 }
 
 fn merge(target: &mut Value, patch: &Value) {

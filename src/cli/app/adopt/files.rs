@@ -16,6 +16,7 @@ use serde_json::Value;
 const MAX_FILE_BYTES: u64 = 4 << 20;
 
 /// Files of one folder of a work tree, by path from its top.
+#[derive(Clone)]
 pub struct Files {
     top: PathBuf,
     /// The folder of the source.

@@ -8,6 +8,7 @@
 mod files;
 mod kustomize;
 mod plain;
+mod secret;
 mod wish;
 
 use std::collections::BTreeMap;
@@ -17,6 +18,7 @@ use clap::Args;
 use serde::Serialize;
 
 use self::files::Files;
+use self::secret::SealedLive;
 use self::wish::{Left, Wish};
 use super::diff::{Comparer, redirect};
 use super::drift::synced_revision;
@@ -30,7 +32,7 @@ use crate::ui::{paint, stream, text};
 
 /// Bring changes made in the cluster to Git: edits the files of the work tree, and proves it by rendering them again.
 ///
-/// Plain YAML is edited where it stands, comments kept. Of a Kustomize source the entry for an image or number of replicas is
+/// Plain YAML is edited where it stands, comments kept. With Secret/NAME the values of a Secret are sealed into its SealedSecret. Of a Kustomize source the entry for an image or number of replicas is
 /// changed, or a patch is added. What cannot be expressed is listed, and ends the command with 1. Nothing is committed or pushed, and
 /// the cluster is only read.
 #[derive(Debug, Args)]
@@ -81,11 +83,27 @@ pub async fn run(args: AdoptArgs, cx: &Context) -> CommandResult {
     refuse_other_revision(&comparer, &app, &at(&present)).await?;
 
     let before = comparer.compare_whole(&at(&present), None).await?;
-    let (mut wishes, mut left) = wish::wishes(&before, &args.objects, &args.force_field)?;
+    let namespace = &app.app.spec.destination.namespace;
+    let mut files = Files::read(borrowed.top(), &source.path)?;
+    let (mut sealed, mut objects) = (Vec::new(), Vec::new());
+    for object in &args.objects {
+        let secret = object.split_once('/').filter(|(kind, _)| kind.eq_ignore_ascii_case("secret"));
+        match secret {
+            Some((_, name)) => match secret::seal_live(&mut files, name, namespace, cx).await? {
+                Some(one) => sealed.push(one),
+                None => objects.push(object.clone()),
+            },
+            None => objects.push(object.clone()),
+        }
+    }
+    let only_secrets = objects.is_empty() && !sealed.is_empty();
+    let (mut wishes, mut left) =
+        if only_secrets { (Vec::new(), Vec::new()) } else { wish::wishes(&before, &objects, &args.force_field)? };
+    let with_secrets = files;
     let (files, proven) = loop {
-        let mut files = Files::read(borrowed.top(), &source.path)?;
+        let mut files = with_secrets.clone();
         let (edited, refused) = match before.source_type() {
-            "Directory" => plain::edit(&mut files, wishes, &app.app.spec.destination.namespace),
+            "Directory" => plain::edit(&mut files, wishes, namespace),
             "Kustomize" => kustomize::edit(&mut files, wishes),
             other => {
                 (Vec::new(), wish::all_left(&wishes, &format!("{other} sources take values; change the value that sets it")))
@@ -94,7 +112,7 @@ pub async fn run(args: AdoptArgs, cx: &Context) -> CommandResult {
         left.extend(refused);
         let changed = borrowed.with_files(&present, &files.changed())?;
         let after = comparer.compare_at(&at(&changed), None).await?;
-        let (proven, unproven) = prove(edited, &before.diff.objects, &after.diff.objects)?;
+        let (proven, unproven) = prove(edited, &before.diff.objects, &after.diff.objects, &sealed)?;
         if unproven.is_empty() {
             break (files, proven);
         }
@@ -102,11 +120,14 @@ pub async fn run(args: AdoptArgs, cx: &Context) -> CommandResult {
         left.extend(wish::all_left(&unproven, "something else in the source sets it again"));
         wishes = proven;
     };
-    if !args.dry_run && !proven.is_empty() {
+    let is_something = !proven.is_empty() || !sealed.is_empty();
+    if !args.dry_run && is_something {
         files.write()?;
     }
-    let changed = if proven.is_empty() { Vec::new() } else { files.changed().into_iter().map(|file| file.path).collect() };
-    finish(&Adopted { files: changed, fields: proven.iter().map(Wish::name).collect(), left }, &args)
+    let changed = if is_something { files.changed().into_iter().map(|file| file.path).collect() } else { Vec::new() };
+    let keys = sealed.iter().flat_map(|one| one.keys.iter().map(move |key| format!("{} .spec.encryptedData.{key}", one.object)));
+    let fields = proven.iter().map(Wish::name).chain(keys).collect();
+    finish(&Adopted { files: changed, fields, left }, &args)
 }
 
 /// The files must say what was synced: what is different for another reason would be taken back.
@@ -126,7 +147,12 @@ async fn refuse_other_revision(comparer: &Comparer<'_>, app: &App, present: &App
 }
 
 /// Everything that was edited must be gone from the difference, and nothing new may be in it.
-fn prove(edited: Vec<Wish>, before: &[ObjectDiff], after: &[ObjectDiff]) -> Result<(Vec<Wish>, Vec<Wish>), Failure> {
+fn prove(
+    edited: Vec<Wish>,
+    before: &[ObjectDiff],
+    after: &[ObjectDiff],
+    sealed: &[SealedLive],
+) -> Result<(Vec<Wish>, Vec<Wish>), Failure> {
     let fields = |objects: &[ObjectDiff]| -> BTreeMap<String, String> {
         let of = |object: &ObjectDiff| {
             let whole = matches!(object.change, Change::Create | Change::Delete).then(|| (object.key.to_string(), String::new()));
@@ -139,7 +165,9 @@ fn prove(edited: Vec<Wish>, before: &[ObjectDiff], after: &[ObjectDiff]) -> Resu
         objects.iter().flat_map(of).collect()
     };
     let (before, after) = (fields(before), fields(after));
-    if let Some(new) = after.keys().find(|field| !before.contains_key(*field)) {
+    // New ciphertext always differs from the old.
+    let is_sealed = |field: &String| sealed.iter().any(|one| field.starts_with(&one.object));
+    if let Some(new) = after.keys().find(|field| !before.contains_key(*field) && !is_sealed(field)) {
         return Err(Failure::new(format!("the edit would also change {new}; nothing was written")));
     }
     Ok(edited.into_iter().partition(|wish| !after.contains_key(&wish.name())))

@@ -10,20 +10,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt, stream as streams};
-use k8s_openapi::api::core::v1::ConfigMap;
-use kube::{Api, Client};
 
 use super::predict::{Prediction, predict, tell_guesses, unanswered};
-use super::sources::{Sourced, Sources};
 use crate::advice::Advice;
 use crate::api::Application;
 use crate::api::application::{Operation, OperationState, SyncOperation};
+use crate::cli::app::workshop::{self, Sourced, Workshop};
 use crate::cli::app::{App, revisions};
 use crate::cli::{Context, Failure};
 use crate::cluster::{ClusterError, Discovery, Lens, LiveObject, Writer};
 use crate::customisation::ResourceSettings;
 use crate::diff::{ObjectDiff, Rules, normalise_live, normalise_target, object_diff};
 use crate::project;
+use crate::render::Tools;
 use crate::resource::tracking::instance_name;
 use crate::resource::{GroupKind, Object, ResourceKey};
 use crate::sync::comparison::SyncCode;
@@ -36,8 +35,6 @@ use crate::ui::{problem, stream};
 
 /// Requests to the API server at a time.
 const REQUESTS: usize = 8;
-/// Name of the settings ConfigMap.
-const SETTINGS: &str = "argocd-cm";
 
 type Live = BTreeMap<ResourceKey, Arc<LiveObject>>;
 
@@ -68,7 +65,7 @@ impl Compared {
 /// Compares Applications; what several of them use is fetched once.
 pub(in crate::cli) struct Comparer<'a> {
     cx: &'a Context,
-    sources: Sources,
+    workshop: Workshop,
     discovery: Discovery,
     writer: Writer,
     settings: Arc<ResourceSettings>,
@@ -78,10 +75,11 @@ pub(in crate::cli) struct Comparer<'a> {
 impl<'a> Comparer<'a> {
     pub async fn new(cx: &'a Context) -> Result<Self, Failure> {
         let client = cx.client().await?;
-        let lens = Lens::new(settings(cx, &client).await);
+        let data = workshop::settings(cx, &client).await;
+        let lens = Lens::new(resource_settings(&data));
         Ok(Self {
             cx,
-            sources: Sources::new()?,
+            workshop: Workshop::new(Tools::from_config_map(&data))?,
             settings: lens.settings(),
             lens,
             discovery: Discovery::new(client.clone()),
@@ -138,7 +136,7 @@ impl<'a> Comparer<'a> {
             hint: error.hint(),
             ..Failure::new("cannot look up the kinds of the cluster").with_cause(&error)
         })?;
-        self.sources.load(app, instance, revision, &cluster).await
+        self.workshop.load(app, instance, revision, &cluster).await
     }
 
     /// The manifests of an Application at a revision, without what a sync adds to them.
@@ -245,20 +243,11 @@ impl<'a> Comparer<'a> {
     }
 }
 
-/// What operators say in `argocd-cm`. Who may not read it compares without, and is told.
-async fn settings(cx: &Context, client: &Client) -> ResourceSettings {
-    let api: Api<ConfigMap> = Api::namespaced(client.clone(), &cx.flags.controller_namespace);
-    match api.get_opt(SETTINGS).await {
-        Ok(found) => {
-            let settings = ResourceSettings::from_config_map(&found.and_then(|map| map.data).unwrap_or_default());
-            settings.problems.iter().for_each(|problem| note(&problem.to_string()));
-            settings
-        }
-        Err(error) => {
-            note(&format!("{SETTINGS} cannot be read, so differences that it ignores are shown: {error}"));
-            ResourceSettings::default()
-        }
-    }
+/// What operators say about kinds in `argocd-cm`; what is wrong there is told.
+fn resource_settings(data: &BTreeMap<String, String>) -> ResourceSettings {
+    let settings = ResourceSettings::from_config_map(data);
+    settings.problems.iter().for_each(|problem| note(&problem.to_string()));
+    settings
 }
 
 /// Checks what can be checked without fetching anything.

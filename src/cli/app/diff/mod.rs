@@ -3,7 +3,6 @@
 mod compare;
 mod predict;
 mod revisions;
-mod sources;
 mod worktree;
 
 use std::path::{Path, PathBuf};

@@ -7,14 +7,14 @@ use std::sync::Arc;
 use crate::api::Application;
 use crate::api::application::ApplicationSource;
 use crate::cli::Failure;
+use crate::cli::app::workshop::Workshop;
 use crate::cli::secrets::git;
 use crate::cli::worktree::Borrowed;
 use crate::diff::{normalise_target, object_diff};
+use crate::render::Tools;
 use crate::resource::{Object, ResourceKey, yaml};
 use crate::source::same_repository;
 use crate::ui::diff_view::AppDiff;
-
-use super::sources::Sources;
 
 /// Compares what the Applications of the repository, or folders of it, give at two revisions.
 pub(super) async fn compare(range: &str, folders: &[String]) -> Result<Vec<AppDiff>, Failure> {
@@ -30,11 +30,11 @@ pub(super) async fn compare(range: &str, folders: &[String]) -> Result<Vec<AppDi
         return Err(Failure::new(format!("no Application manifest in {} uses this repository", borrowed.top().display()))
             .with_hint(format!("name the folders to render: kubectl gitops diff --revisions {range} FOLDER")));
     }
-    let sources = Sources::new()?;
+    let workshop = Workshop::new(Tools::default())?;
     let mut diffs = Vec::new();
     for (name, (old, new)) in sides {
-        let old = side(&sources, old, &borrowed, &from).await?;
-        let new = side(&sources, new, &borrowed, &to).await?;
+        let old = side(&workshop, old, &borrowed, &from).await?;
+        let new = side(&workshop, new, &borrowed, &to).await?;
         diffs.push(AppDiff {
             app: name,
             base: short(&from),
@@ -124,7 +124,7 @@ fn is_here(source: &ApplicationSource, remotes: &[String]) -> bool {
     remotes.iter().any(|remote| same_repository(remote, &source.repo_url))
 }
 
-async fn side(sources: &Sources, app: Option<Application>, borrowed: &Borrowed, commit: &str) -> Result<Vec<Object>, Failure> {
+async fn side(sources: &Workshop, app: Option<Application>, borrowed: &Borrowed, commit: &str) -> Result<Vec<Object>, Failure> {
     let Some(mut app) = app else { return Ok(Vec::new()) };
     let remotes = borrowed.remotes()?;
     let spec = &mut app.spec;

@@ -19,10 +19,11 @@ use crate::cli::{CommandResult, Context, Exit, Failure, duration};
 use crate::ui::{age, stream};
 
 use super::follow::{Change, Follower};
-use super::{App, AppRef, Selection, refresh, select};
+use super::{App, AppRef, Selection, refresh, select, windows};
 use filter::ResourceFilter;
 use report::Outcome;
 use request::{Strategy, SyncRequest};
+pub(super) use request::{patch as request_patch, refuse_when_busy};
 use screen::Screen;
 
 /// Sync Applications: make the cluster what the source says.
@@ -128,6 +129,9 @@ pub async fn run(args: SyncArgs, cx: &Context) -> CommandResult {
     let mut started = BTreeMap::new();
     for app in apps {
         let reference = app.reference();
+        if let Some(project) = windows::project_of(cx, &app.app).await {
+            windows::check(&project, &app.app, age::now()).map_err(|failure| name_started(failure, &started))?;
+        }
         match start(cx, app, &request, &initiator).await {
             Ok(now) => started.insert(reference, now),
             Err(failure) => return Err(name_started(failure, &started)),
@@ -139,8 +143,22 @@ pub async fn run(args: SyncArgs, cx: &Context) -> CommandResult {
             .for_each(|app| stream::say(&format!("sync requested for {app}; kubectl gitops wait {app} --for operation")));
         return Ok(Exit::Done);
     }
-    let outcomes = watch(cx, started, &args).await?;
-    finish(&outcomes, &args)
+    watch_and_finish(cx, started, args.timeout, args.dry_run == Some(true), args.output).await
+}
+
+/// Watches started operations to their end and tells the result.
+///
+/// # Errors
+/// When the Applications cannot be watched.
+pub(super) async fn watch_and_finish(
+    cx: &Context,
+    started: BTreeMap<AppRef, App>,
+    timeout: Duration,
+    dry_run: bool,
+    output: Option<Output>,
+) -> CommandResult {
+    let outcomes = watch(cx, started, timeout, dry_run).await?;
+    finish(&outcomes, output)
 }
 
 fn name_started(failure: Failure, started: &BTreeMap<AppRef, App>) -> Failure {
@@ -176,7 +194,7 @@ async fn start(cx: &Context, mut app: App, request: &SyncRequest, initiator: &st
 }
 
 /// Who asks: what the API server calls us, else the kubeconfig.
-async fn initiator(cx: &Context) -> String {
+pub(super) async fn initiator(cx: &Context) -> String {
     let Ok(client) = cx.client().await else { return cx.user_name() };
     let review = Api::<SelfSubjectReview>::all(client).create(&PostParams::default(), &SelfSubjectReview::default()).await;
     let name = review.ok().and_then(|review| review.status?.user_info?.username);
@@ -184,11 +202,11 @@ async fn initiator(cx: &Context) -> String {
 }
 
 /// Watches the started operations to their end, or to the end of the time.
-async fn watch(cx: &Context, started: BTreeMap<AppRef, App>, args: &SyncArgs) -> Result<Vec<Outcome>, Failure> {
+async fn watch(cx: &Context, started: BTreeMap<AppRef, App>, timeout: Duration, dry_run: bool) -> Result<Vec<Outcome>, Failure> {
     let names = started.keys().map(ToString::to_string).collect::<Vec<_>>().join(" ");
     cx.when_interrupted(Some(format!("still running: kubectl gitops wait {names} --for operation")));
     let mut follower = Follower::these(cx, started.keys().cloned()).await?;
-    let deadline = Instant::now() + args.timeout;
+    let deadline = Instant::now() + timeout;
     let mut screen = Screen::new(&started, deadline, cx);
     let mut open = started;
     let mut outcomes = Vec::new();
@@ -199,7 +217,7 @@ async fn watch(cx: &Context, started: BTreeMap<AppRef, App>, args: &SyncArgs) ->
                     screen.saw(&app);
                     let reference = app.reference();
                     if is_finished(&app) && open.remove(&reference).is_some() {
-                        let app = refreshed(cx, *app, args.dry_run == Some(true)).await;
+                        let app = refreshed(cx, *app, dry_run).await;
                         outcomes.push(Outcome::of_finished(app));
                     } else if open.contains_key(&reference) {
                         open.insert(reference, *app);
@@ -245,8 +263,8 @@ async fn refreshed(cx: &Context, app: App, dry_run: bool) -> App {
     }
 }
 
-fn finish(outcomes: &[Outcome], args: &SyncArgs) -> CommandResult {
-    match args.output {
+fn finish(outcomes: &[Outcome], output: Option<Output>) -> CommandResult {
+    match output {
         Some(output) => {
             for report in outcomes.iter().map(Outcome::report) {
                 if outcomes.len() > 1 && output == Output::Yaml {

@@ -90,7 +90,11 @@ pub fn patch(app: &Application, operation: &Operation) -> Value {
     patch
 }
 
-fn refuse_when_busy(app: &Application) -> Result<(), Failure> {
+/// Refuses when the Application is being deleted or another operation is there already.
+///
+/// # Errors
+/// Names what is in the way.
+pub fn refuse_when_busy(app: &Application) -> Result<(), Failure> {
     let name = app.name();
     if app.metadata.deletion_timestamp.is_some() {
         return Err(Failure::new(format!("application {name:?} is being deleted"))
