@@ -138,6 +138,10 @@ fn check_spec(app: &Application, found: &mut Assessment, cx: &Context) -> Option
     for project::Denied(message) in denied {
         found.notice("InvalidSpecError", message);
     }
+    if let Some(field) = wants_signatures(&project) {
+        let text = format!("project {name} asks for signed commits (spec.{field}), and signatures are not checked yet");
+        found.notice("ComparisonError", text);
+    }
     match project::resolve_destination(&app.spec.destination) {
         Ok(destination) => {
             if let Err(project::Denied(message)) = project::check_destination(&project, &destination) {
@@ -147,6 +151,17 @@ fn check_spec(app: &Application, found: &mut Assessment, cx: &Context) -> Option
         Err(message) => found.notice("InvalidSpecError", message),
     }
     (found.notices.len() == before).then_some(project)
+}
+
+/// The field by which a project asks that commits are signed. Nothing is synced then: who asks for it must not get what nobody
+/// signed.
+fn wants_signatures(project: &AppProject) -> Option<&'static str> {
+    let is_set = |field: &&str| match project.spec.extra.get(*field) {
+        Some(serde_json::Value::Array(keys)) => !keys.is_empty(),
+        Some(value) => value.pointer("/git/policies").and_then(serde_json::Value::as_array).is_some_and(|all| !all.is_empty()),
+        None => false,
+    };
+    ["signatureKeys", "sourceIntegrity"].into_iter().find(is_set)
 }
 
 /// The project, with the repositories that are registered for it alone: it may use them though its `sourceRepos` do not say so.
@@ -195,4 +210,22 @@ async fn load_targets(app: &Application, found: &mut Assessment, revisions: &Rev
         }
     }
     complete.then_some(objects)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn a_project_that_asks_for_signatures_is_not_synced_unchecked() {
+        let wants = |spec: &str| {
+            let project = format!("{{metadata: {{name: p}}, spec: {spec}}}");
+            wants_signatures(&serde_json::from_value(crate::resource::yaml::parse_one(&project).unwrap()).unwrap())
+        };
+        assert_eq!(wants("{signatureKeys: [{keyID: ABCDEF0123456789}]}"), Some("signatureKeys"));
+        assert_eq!(wants("{sourceIntegrity: {git: {policies: [{gpg: {mode: head}}]}}}"), Some("sourceIntegrity"));
+        assert_eq!(wants("{signatureKeys: [], sourceIntegrity: {}}"), None);
+        assert_eq!(wants("{}"), None);
+    }
 }

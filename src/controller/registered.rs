@@ -89,7 +89,8 @@ fn data(maps: &Store<ConfigMap>) -> std::collections::BTreeMap<String, String> {
 
 /// Writes what is wrong with Secrets to the log, each problem once while it lasts.
 fn tell(catalogue: &Catalogue, told: &BTreeSet<String>) -> BTreeSet<String> {
-    let problems: BTreeSet<String> = catalogue.problems().iter().map(|error| one_line(error, error)).collect();
+    let problems = catalogue.problems().iter().map(|error| one_line(error, error));
+    let problems: BTreeSet<String> = problems.chain(catalogue.without_effect()).collect();
     problems.difference(told).for_each(|problem| tracing::warn!("{problem}"));
     problems
 }

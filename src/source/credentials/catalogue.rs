@@ -116,6 +116,14 @@ impl Catalogue {
         &self.inner.problems
     }
 
+    /// What is registered and has no effect yet, for the log.
+    pub fn without_effect(&self) -> impl Iterator<Item = String> {
+        let lfs = |entry: &&Entry| entry.access.as_ref().is_ok_and(|access| access.enable_lfs);
+        self.inner.repositories.iter().filter(lfs).map(|entry| {
+            format!("enableLfs of Secret `{}` has no effect yet: files that LFS keeps elsewhere are their pointers", entry.secret)
+        })
+    }
+
     fn repository(&self, wanted: &str, project: &str) -> Option<&Entry> {
         choose(self.inner.repositories.iter().filter(|entry| url::same(&entry.url, wanted)), project)
     }
