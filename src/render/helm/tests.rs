@@ -257,7 +257,7 @@ async fn what_changes_in_every_render_is_found_in_packed_and_fetched_charts_too(
         "dependencies:\n- {{name: fetched, version: 1.x, repository: '{}'}}\n- {{name: packed, version: 1.x, repository: ''}}\n",
         server.url()
     );
-    repo.write("app/Chart.yaml", &format!("{CHART}{dependencies}")).write("app/charts/README", "");
+    repo.write("app/Chart.yaml", &format!("{CHART}{dependencies}")).write("app/charts/.keep", "");
     std::fs::write(repo.folder.path().join("app/charts/packed-1.0.0.tgz"), random("packed")).unwrap();
     repo.commit("first");
     let repositories = repositories(cache.path());
