@@ -30,6 +30,8 @@ mod git_server;
 mod guides;
 #[path = "cluster/helm.rs"]
 mod helm;
+#[path = "cluster/holds.rs"]
+mod holds;
 #[path = "cluster/hooks.rs"]
 mod hooks;
 #[path = "cluster/install.rs"]
@@ -54,5 +56,9 @@ mod sealing_changes;
 mod sealing_cli;
 #[path = "cluster/supervision.rs"]
 mod supervision;
+#[path = "cluster/tenant.rs"]
+mod tenant;
 #[path = "cluster/webhooks.rs"]
 mod webhooks;
+#[path = "cluster/windows.rs"]
+mod windows;

@@ -53,6 +53,12 @@ pub struct AppProjectSpec {
     /// Namespaces whose Applications may belong to the project.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub source_namespaces: Vec<String>,
+    /// When Applications may be synced.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sync_windows: Vec<SyncWindow>,
+    /// As which ServiceAccount objects are written, by destination; the first that matches.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub destination_service_accounts: Vec<DestinationServiceAccount>,
     /// Sections that are not modelled.
     #[serde(flatten)]
     #[schemars(skip)]
@@ -71,4 +77,80 @@ pub struct KindRestriction {
     /// Object name; empty means any.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub name: String,
+}
+
+/// What a sync window does.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum WindowKind {
+    /// Syncs are allowed in it, and held outside of all such windows.
+    #[default]
+    Allow,
+    /// Syncs are held in it.
+    Deny,
+}
+
+impl WindowKind {
+    /// As written in a project.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Deny => "deny",
+        }
+    }
+}
+
+/// A time in which Applications may, or may not, be synced.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SyncWindow {
+    /// What it does.
+    #[serde(default)]
+    pub kind: WindowKind,
+    /// When it begins: five fields of cron.
+    #[serde(default)]
+    pub schedule: String,
+    /// How long it lasts, for example `1h30m`.
+    #[serde(default)]
+    pub duration: String,
+    /// Application names, as globs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub applications: Vec<String>,
+    /// Destination namespaces, as globs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub namespaces: Vec<String>,
+    /// Names or server URLs of destination clusters, as globs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub clusters: Vec<String>,
+    /// Syncs that somebody asks for may pass.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub manual_sync: bool,
+    /// Time zone of the schedule; UTC when empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub time_zone: String,
+    /// All lists that are not empty have to match, instead of one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub and_operator: bool,
+    /// For people.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub description: String,
+    /// A sync that was allowed when it began may go on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sync_overrun: bool,
+}
+
+/// As which ServiceAccount objects are written in a destination.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DestinationServiceAccount {
+    /// Server URL of the cluster, a glob.
+    #[serde(default)]
+    pub server: String,
+    /// Destination namespace, a glob.
+    #[serde(default)]
+    pub namespace: String,
+    /// Name of the ServiceAccount, or `namespace:name`.
+    #[serde(default)]
+    pub default_service_account: String,
 }

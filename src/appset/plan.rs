@@ -179,11 +179,12 @@ pub fn plan(set: &ApplicationSet, state: State<'_>, settings: &Settings, now: Ti
     }
     if policy.deletes() {
         let owned = owned(set, state.live);
-        let doomed: Vec<&Json> = owned.iter().copied().filter(|app| !state.generated.contains(name_of(app))).collect();
+        // Those that are going already need nobody's approval any more.
+        let leaving = owned.iter().copied().filter(|app| app.pointer("/metadata/deletionTimestamp").is_none());
+        let doomed: Vec<&Json> = leaving.filter(|app| !state.generated.contains(name_of(app))).collect();
         plan.held = settings.budget.check(set, &doomed, owned.len(), now)?;
         if plan.held.is_none() {
-            let leaving = doomed.into_iter().filter(|app| app.pointer("/metadata/deletionTimestamp").is_none());
-            plan.steps.extend(leaving.map(|app| delete(app, state.clusters)));
+            plan.steps.extend(doomed.into_iter().map(|app| delete(app, state.clusters)));
         }
     }
     Ok(plan)

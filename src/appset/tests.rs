@@ -72,7 +72,8 @@ fn check(case: &Path) -> Vec<String> {
     if let Some(lines) = expected["plan"].as_array() {
         let live = read("live.yaml").as_array().cloned().unwrap_or_default();
         let state = State { wanted: &valid, generated: &generated, live: &live, clusters: &inputs.clusters };
-        match plan(&set, state, &settings(&read("settings.yaml")), "2026-11-25T12:00:00Z".parse::<Timestamp>().unwrap()) {
+        let now = "2026-11-25T12:00:00Z".parse::<Timestamp>().unwrap();
+        match plan(&set, state, &settings(&read("settings.yaml")), now) {
             Err(error) => problems.push(format!("plan: {error}")),
             Ok(plan) => {
                 let found: Vec<String> = plan.steps.iter().map(line).collect();
@@ -83,6 +84,13 @@ fn check(case: &Path) -> Vec<String> {
                 let wanted = expected["held"].as_str();
                 if held.is_some() != wanted.is_some() || !held.clone().unwrap_or_default().contains(wanted.unwrap_or_default()) {
                     problems.push(format!("held is {held:?}"));
+                }
+                // What is written must satisfy: else the next pass writes again, and so on for ever.
+                let after = applied(&live, &plan.steps);
+                let state = State { live: &after, ..state };
+                match super::plan::plan(&set, state, &settings(&read("settings.yaml")), now) {
+                    Ok(again) if again.steps.is_empty() => {}
+                    again => problems.push(format!("a second pass would write again: {again:?}")),
                 }
                 found_problems.extend(plan.problems);
             }
@@ -109,6 +117,39 @@ fn run(set: &ApplicationSet, inputs: &mut Inputs, given: &Json) -> Result<Vec<Js
         }
     }
     Ok(vec![json!("the questions do not end")])
+}
+
+/// The Applications after the writes.
+fn applied(live: &[Json], steps: &[Step]) -> Vec<Json> {
+    let mut after = live.to_vec();
+    for step in steps {
+        let found = after.iter().position(|app| app["metadata"]["name"] == step.name());
+        match (step, found) {
+            (Step::Create(app), _) => after.push(app.clone()),
+            (Step::Update { patch, .. }, Some(index)) => merge(&mut after[index], patch),
+            (Step::Delete { .. }, Some(index)) => drop(after.remove(index)),
+            (_, None) => after.push(json!({ "metadata": { "name": "a write to nothing" } })),
+        }
+    }
+    after
+}
+
+/// RFC 7396, as the API server applies it.
+fn merge(object: &mut Json, patch: &Json) {
+    let Json::Object(patch) = patch else {
+        *object = patch.clone();
+        return;
+    };
+    if !object.is_object() {
+        *object = json!({});
+    }
+    for (key, value) in patch {
+        if value.is_null() {
+            object.as_object_mut().unwrap().remove(key);
+        } else {
+            merge(&mut object[key], value);
+        }
+    }
 }
 
 fn line(step: &Step) -> String {

@@ -48,6 +48,8 @@ enum Command {
     #[command(alias = "build")]
     Render(Box<render::RenderArgs>),
     Rollback(app::rollback::RollbackArgs),
+    Pause(app::pause::PauseArgs),
+    Resume(app::pause::ResumeArgs),
     /// Work with Applications
     #[command(subcommand, visible_alias = "apps")]
     App(app::AppCommand),
@@ -90,6 +92,8 @@ async fn dispatch(command: Command, cx: &Context) -> CommandResult {
         Command::Refresh(args) => app::refresh::run(args, cx).await,
         Command::Render(args) => render::run(*args, cx).await,
         Command::Rollback(args) => app::rollback::run(args, cx).await,
+        Command::Pause(args) => app::pause::pause(args, cx).await,
+        Command::Resume(args) => app::pause::resume(args, cx).await,
         Command::App(command) => app::run(command, cx).await,
         Command::Appset(command) => appset::run(command, cx).await,
         Command::Project(command) => project::run(command, cx).await,

@@ -1,5 +1,6 @@
 //! `seal`: from Secrets to SealedSecrets.
 
+mod elsewhere;
 mod input;
 mod job;
 mod known;
@@ -74,6 +75,8 @@ pub struct SealArgs {
     /// Print the cluster's certificate, and seal nothing
     #[arg(long, conflicts_with_all = ["files", "filenames", "write", "cert", "raw", "merge_into", "set", "recursive", "in_place"])]
     fetch_cert: bool,
+    #[command(flatten)]
+    elsewhere: elsewhere::Elsewhere,
     /// How far the SealedSecret may be moved: strict, namespace-wide or cluster-wide
     #[arg(long, value_name = "SCOPE")]
     scope: Option<Scope>,
@@ -123,6 +126,7 @@ pub struct SealArgs {
 /// When the input holds something else than Secrets, a place is not known, or there is no usable certificate. Nothing is
 /// written then.
 pub async fn run(args: SealArgs, cx: &Context) -> CommandResult {
+    args.elsewhere.refuse()?;
     match (&args.merge_into, &args.set) {
         _ if args.fetch_cert => return keys::cert::print(&args.controller_name, cx).await,
         (Some(file), _) => return merge::merge_into(file, &args, cx).await,

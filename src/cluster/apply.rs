@@ -1,7 +1,9 @@
 //! Writes to a destination cluster: server-side apply, dry-run, delete.
 
+use http::{HeaderValue, Request};
 use kube::Client;
 use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams, PostParams, PropagationPolicy};
+use kube::client::Body;
 use kube::core::ApiResource;
 use serde_json::{Value, json};
 
@@ -47,6 +49,24 @@ impl Writer {
     #[must_use]
     pub const fn new(client: Client) -> Self {
         Self { client }
+    }
+
+    /// A writer that acts as another user, which the own identity must have the right to.
+    ///
+    /// # Errors
+    /// When the name of the user cannot be sent.
+    pub fn acting_as(&self, user: &str) -> Result<Self, ClusterError> {
+        let refused = |message: String| ClusterError::Refused { message, code: 400 };
+        let user = HeaderValue::from_str(user).map_err(|error| refused(format!("user `{user}`: {error}")))?;
+        let client = self.client.clone();
+        let service = tower::service_fn(move |mut request: Request<Body>| {
+            let (client, user) = (client.clone(), user.clone());
+            async move {
+                request.headers_mut().insert("Impersonate-User", user);
+                client.send(request).await
+            }
+        });
+        Ok(Self { client: Client::new(service, self.client.default_namespace()) })
     }
 
     /// Applies an object server-side, taking over fields of other managers, and returns what the API server stored.

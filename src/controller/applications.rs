@@ -13,19 +13,24 @@ use super::context::Context;
 use super::inputs::{Revisions, assess, instance_of};
 use super::metrics::{AppLabels, SyncLabels};
 use super::status::{observed, rfc3339, with_conditions};
-use super::{deletion, operation};
+use super::{deletion, operation, windows};
 use crate::advice::{Advice, Remedy};
 use crate::api::Application;
 use crate::api::application::ApplicationStatus;
-use crate::resource::annotations::{REFRESH, SKIP_RECONCILE};
+use crate::resource::annotations::{HOLD, REFRESH, SKIP_RECONCILE};
 use crate::resource::merge_patch;
 use crate::source::Freshness;
 use crate::sync::automation::{self, Decision};
+use crate::sync::deletion::wanted_finalizers;
+use crate::sync::hold::{self, Standing};
 
 /// A lost race for the Application is run again after this time.
 const AFTER_CONFLICT: Duration = Duration::from_millis(200);
 /// An Application in error is looked at again after this time; a change of its inputs comes earlier.
 const AFTER_ERROR: Duration = Duration::from_secs(60);
+
+/// Condition that says who holds automatic syncs, and until when.
+const HELD: &str = "AutoSyncHeldInfo";
 
 /// Why a reconcile did not come to its end.
 #[derive(Debug, thiserror::Error)]
@@ -77,6 +82,7 @@ async fn reconcile_stored(object: &DynamicObject, cx: &Context) -> Result<Action
             if let Some(found) = step.found.as_ref().filter(|found| shows_spec(&stored.app, found)) {
                 let refreshed = next.annotation(REFRESH).is_some();
                 next.status = Some(observed(&next, found, &cx.control_namespace, refreshed, now));
+                hold_for_hooks(&mut next, found);
             }
             let before = stored.app.clone();
             stored = stored.write(&next, cx).await?;
@@ -113,29 +119,42 @@ async fn look(stored: &Stored, cx: &Context, now: Timestamp) -> Result<Look, Rec
     let found = assess(app, sources, &Revisions::Target(freshness), cx).await;
     let mut next = app.clone();
     let mut status = observed(app, &found, &cx.control_namespace, refresh.is_some(), now);
+    let held = hold::standing(app, &found.revisions, now);
     if let Some(annotations) = next.metadata.annotations.as_mut() {
         annotations.remove(REFRESH);
+        if matches!(held, Standing::Over(_)) {
+            annotations.remove(HOLD);
+        }
     }
     let decision = match &found.comparison {
         Some(comparison) if found.blocking().is_none() => automation::decide(app, comparison, &found.revisions, now),
         _ => Decision::Nothing,
     };
-    let refusal = match &decision {
+    let decision = within_windows(unless_held(decision, &held), app, cx, now);
+    let mut told = match &decision {
         Decision::Refuse(message) => vec![("SyncError", message.clone())],
         Decision::Nothing | Decision::Start(_) | Decision::Later(_) => Vec::new(),
     };
-    let conditions = with_conditions(&status.conditions, &["SyncError"], &refusal, now);
+    if let Standing::Holds(message, _) = &held {
+        told.push((HELD, message.clone()));
+    }
+    let conditions = with_conditions(&status.conditions, &["SyncError", HELD], &told, now);
     if conditions != status.conditions {
         status.conditions = conditions;
         status.reconciled_at = Some(rfc3339(now));
     }
     next.status = Some(status);
+    hold_for_hooks(&mut next, &found);
     if let Decision::Start(operation) = &decision {
         // Request and first state are written together: one write, and nothing is started that is not recorded.
         next.operation = Some((**operation).clone());
         next.status.get_or_insert_default().operation_state = Some(operation::first_state(operation, now));
     }
     let written = stored.write(&next, cx).await?;
+    if let Standing::Over(why) = &held {
+        tracing::info!(app = app.name(), why, "auto-sync is no longer held");
+        cx.events.publish(app, false, "HoldEnded", &format!("auto-sync is no longer held: {why}")).await;
+    }
     let event = match &decision {
         Decision::Start(operation) => Some((false, "OperationStarted", operation::start_note(operation))),
         Decision::Nothing | Decision::Refuse(_) | Decision::Later(_) => None,
@@ -148,6 +167,37 @@ async fn look(stored: &Stored, cx: &Context, now: Timestamp) -> Result<Look, Rec
             Look::Done(if found.blocking().is_some() { Action::requeue(AFTER_ERROR) } else { Action::await_change() })
         }
     })
+}
+
+/// A held Application starts nothing by itself; the end of the hold is a reason to look again.
+fn unless_held(decision: Decision, held: &Standing) -> Decision {
+    match held {
+        Standing::Holds(_, Some(left)) => Decision::Later(*left),
+        Standing::Holds(_, None) => Decision::Nothing,
+        Standing::Free | Standing::Over(_) => decision,
+    }
+}
+
+/// An Application with deletion hooks carries their finalizers before it is first seen as synced.
+fn hold_for_hooks(app: &mut Application, found: &Assessment) {
+    let Some(targets) = found.targets.as_ref().filter(|_| app.metadata.deletion_timestamp.is_none()) else { return };
+    let before = app.metadata.finalizers.clone().unwrap_or_default();
+    let wanted = wanted_finalizers(&before, targets);
+    if wanted != before {
+        app.metadata.finalizers = Some(wanted);
+    }
+}
+
+/// A sync that a window holds is not started; the window's end is a reason to look again.
+fn within_windows(decision: Decision, app: &Application, cx: &Context, now: Timestamp) -> Decision {
+    if !matches!(decision, Decision::Start(_)) {
+        return decision;
+    }
+    match windows::holds_automation(app, cx, now) {
+        None => decision,
+        Some(held) if held.broken => Decision::Refuse(held.message),
+        Some(held) => Decision::Later(held.look_again_in),
+    }
 }
 
 fn shows_spec(app: &Application, found: &Assessment) -> bool {

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use super::assessment::Notice;
 use super::context::Context;
 use crate::advice::{Advice, one_line};
+use crate::api::application::ApplicationDestination;
 use crate::api::{AppProject, Application};
 use crate::cluster::{self, ClusterError, Difference, KindInfo, LiveObject, Memo, Verdicts};
 use crate::diff::{self, Rules};
-use crate::project::{self, IN_CLUSTER_SERVER};
+use crate::project::{self, IN_CLUSTER_NAME, IN_CLUSTER_SERVER};
 use crate::resource::{GroupKind, ResourceKey};
 use crate::sync::comparison::SyncCode;
 use crate::sync::hooks::Role;
@@ -35,7 +36,7 @@ pub async fn compare(
         return None;
     }
     let live = cx.cache.live(instance, &keys);
-    let mut items = side_by_side(targets, &live, project);
+    let mut items = side_by_side(targets, &live, project, &app.spec.destination);
     notices.extend(items.values().filter_map(|item| shared_with(item, instance)));
 
     let known = cx.take_verdicts(instance);
@@ -80,18 +81,20 @@ fn managed_kinds(app: &Application, targets: &Targets, cx: &Context) -> BTreeMap
         .collect()
 }
 
-/// Pairs targets with live objects. Live objects that the project does not permit are left out: they are neither compared nor
-/// pruned; targets that it does not permit are `Unknown`. Pure.
+/// Pairs targets with live objects. Live objects that the project does not permit are left out, by kind or by namespace: they are
+/// neither compared nor pruned, so that a mark in a foreign namespace neither deletes anything nor stops a sync. Targets that it
+/// does not permit are `Unknown`. Pure.
 fn side_by_side(
     targets: &Targets,
     live: &BTreeMap<ResourceKey, Arc<LiveObject>>,
     project: &AppProject,
+    destination: &ApplicationDestination,
 ) -> BTreeMap<ResourceKey, Item> {
     let keys: BTreeSet<&ResourceKey> = targets.objects.keys().chain(live.keys()).collect();
     let pair = |key: &ResourceKey| {
         let permitted = project::check_kind(project, &key.group, &key.kind, &key.name, !key.namespace.is_empty()).is_ok();
         let target = targets.objects.get(key).cloned();
-        if target.is_none() && !permitted {
+        if target.is_none() && !(permitted && in_fence(key, project, destination)) {
             return None;
         }
         let mut item = Item::new(key.clone(), target, live.get(key).cloned());
@@ -101,6 +104,16 @@ fn side_by_side(
         Some((key.clone(), item))
     };
     keys.into_iter().filter_map(pair).collect()
+}
+
+/// Whether an object is cluster-scoped, or in a namespace that the Application may deploy to.
+fn in_fence(key: &ResourceKey, project: &AppProject, destination: &ApplicationDestination) -> bool {
+    let there = ApplicationDestination {
+        server: IN_CLUSTER_SERVER.into(),
+        name: IN_CLUSTER_NAME.into(),
+        namespace: key.namespace.clone(),
+    };
+    key.namespace.is_empty() || key.namespace == destination.namespace || project::check_destination(project, &there).is_ok()
 }
 
 /// Hooks are run, not kept in sync; what is missing on one side needs no comparison.

@@ -1,7 +1,7 @@
 //! What every reconcile needs.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use kube::runtime::reflector::Store;
 use kube::{Api, Client, api::DynamicObject, core::ApiResource};
@@ -46,6 +46,15 @@ impl Context {
     #[must_use]
     pub fn applications(&self, namespace: &str) -> Api<DynamicObject> {
         Api::namespaced_with(self.client.clone(), namespace, &application_resource())
+    }
+
+    /// The project of an Application.
+    #[must_use]
+    pub fn project_of(&self, app: &Application) -> Option<Arc<AppProject>> {
+        self.projects.find(|project| {
+            project.metadata.name.as_deref() == Some(app.project())
+                && project.metadata.namespace.as_deref() == Some(&self.control_namespace)
+        })
     }
 
     /// Takes out what is remembered of an Application's comparisons.

@@ -1,27 +1,23 @@
-//! Deletes an Application's objects with it, when its finalizer asks for that.
-//!
-//! Source: Argo CD 3.5 (reference section 6.13): highest sync wave first, each wave gone before the next.
+//! Deletes what belongs to an Application with it, when its finalizers ask for that: one stage after the other, each written down
+//! by the finalizer that goes with it.
+
+mod hooks;
+mod resources;
 
 use std::time::Duration;
 
-use jiff::Timestamp;
-
+use self::resources::Next;
 use super::context::Context;
-use super::inputs::instance_of;
+use super::identity;
 use crate::advice::one_line;
 use crate::api::Application;
-use crate::cluster::{ClusterError, LiveObject, Propagation};
-use crate::resource::annotations::{
-    DELETION_APPROVED, HELM_RESOURCE_POLICY, HOOK_FINALIZER, RESOURCES_FINALIZER, RESOURCES_FINALIZER_BACKGROUND,
-    RESOURCES_FINALIZER_FOREGROUND, SYNC_OPTIONS,
-};
-use crate::resource::{GroupKind, Object};
-use crate::sync::{confirmation, hooks};
+use crate::project;
+use crate::sync::deletion::{Stage, next_stage, without_ours};
 
-/// Finalizers that ask for the deletion of the objects.
-const CASCADING: &[&str] = &[RESOURCES_FINALIZER, RESOURCES_FINALIZER_FOREGROUND, RESOURCES_FINALIZER_BACKGROUND];
 /// A wave whose objects linger is looked at again after this time; their deletion events wake us earlier.
 const LINGER: Duration = Duration::from_secs(10);
+/// A hook that runs is looked at again after this time.
+const HOOK_POLL: Duration = Duration::from_secs(2);
 
 /// How far the deletion of an Application is.
 pub enum Progress {
@@ -29,7 +25,7 @@ pub enum Progress {
     NotOurs,
     /// Objects are still there.
     Waiting(Duration),
-    /// All objects are gone: these finalizers may go.
+    /// A stage is over: these finalizers remain.
     Done(Vec<String>),
     /// A person has to approve it first; the text says how.
     Held(String),
@@ -37,90 +33,41 @@ pub enum Progress {
     Failed(String),
 }
 
-/// Deletes the next wave of an Application that is being deleted.
+/// Does the next step of the deletion of an Application.
 pub async fn step(app: &Application, cx: &Context) -> Progress {
     let finalizers = app.metadata.finalizers.clone().unwrap_or_default();
-    let ours = |finalizer: &String| CASCADING.contains(&finalizer.as_str());
-    if !finalizers.iter().any(ours) {
-        return Progress::NotOurs;
+    let Some(stage) = next_stage(&finalizers) else { return Progress::NotOurs };
+    if cx.project_of(app).is_none() {
+        return failed(&format!("project {} does not exist", app.project()));
     }
-    match delete_next_wave(app, &finalizers, cx).await {
-        Ok(Next::Wait) => Progress::Waiting(LINGER),
-        Ok(Next::Hold(message)) => Progress::Held(message),
-        Ok(Next::Nothing) => Progress::Done(finalizers.into_iter().filter(|finalizer| !ours(finalizer)).collect()),
-        Err(error) => Progress::Failed(format!("Unable to delete application resources: {}", one_line(&error, &error))),
+    // Nobody can delete anything in a cluster that is not known.
+    if project::resolve_destination(&app.spec.destination).is_err() {
+        return Progress::Done(without_ours(&finalizers));
+    }
+    let writer = match identity::writer(app, cx) {
+        Ok(writer) => writer,
+        Err(message) => return failed(&message),
+    };
+    let done = || Progress::Done(stage.without(&finalizers));
+    match stage {
+        Stage::Resources => match resources::delete_next_wave(app, &finalizers, &writer, cx).await {
+            Ok(Next::Wait) => Progress::Waiting(LINGER),
+            Ok(Next::Hold(message)) => Progress::Held(message),
+            Ok(Next::Nothing) => done(),
+            Err(error) => failed(&one_line(&error, &error)),
+        },
+        Stage::Hooks(moment) => match hooks::run(app, moment, &writer, cx).await {
+            Ok(true) => done(),
+            Ok(false) => Progress::Waiting(HOOK_POLL),
+            Err(message) => failed(&message),
+        },
+        Stage::Cleanup(moment) => match hooks::clean_up(app, moment, &writer, cx).await {
+            Ok(()) => done(),
+            Err(message) => failed(&message),
+        },
     }
 }
 
-enum Next {
-    /// Objects remain.
-    Wait,
-    /// Nothing may be deleted yet.
-    Hold(String),
-    /// Nothing is left.
-    Nothing,
-}
-
-async fn delete_next_wave(app: &Application, finalizers: &[String], cx: &Context) -> Result<Next, ClusterError> {
-    let instance = instance_of(app, cx);
-    let listed = app.status.iter().flat_map(|status| &status.resources);
-    let kinds: std::collections::BTreeSet<GroupKind> =
-        listed.map(|one| GroupKind::new(one.group.clone(), one.kind.clone())).collect();
-    cx.discovery.ensure(&kinds).await?;
-    let known = kinds.into_iter().filter_map(|kind| cx.discovery.known(&kind).map(|info| (kind, info)));
-    let known: std::collections::BTreeMap<_, _> = known.filter(|(_, info)| info.watchable).collect();
-    if let Some(failure) = cx.cache.manage(&instance, &known, &std::collections::BTreeSet::new()).await.pop() {
-        return Err(failure.error);
-    }
-    let live = cx.cache.live(&instance, &std::collections::BTreeSet::new());
-    let doomed: Vec<(Object, &LiveObject)> = live
-        .values()
-        .filter(|live| live.is_own() && !live.has_owner)
-        .map(|live| (live.object(), live.as_ref()))
-        .filter(|(object, _)| is_deleted_with_app(object, app))
-        .collect();
-    if doomed.iter().any(|(_, live)| live.being_deleted) {
-        return Ok(Next::Wait);
-    }
-    if let Some(message) = held(app, doomed.iter().map(|(object, _)| object)) {
-        return Ok(Next::Hold(message));
-    }
-    let Some(wave) = doomed.iter().map(|(object, _)| hooks::wave(object)).max() else { return Ok(Next::Nothing) };
-    let background = finalizers.iter().any(|finalizer| finalizer == RESOURCES_FINALIZER_BACKGROUND);
-    let propagation = if background { Propagation::Background } else { Propagation::Foreground };
-    for (object, live) in doomed.iter().filter(|(object, _)| hooks::wave(object) == wave) {
-        if let Some(info) = known.get(&live.key.group_kind()) {
-            // No operation runs any more that would let go of a hook.
-            if object.has_finalizer(HOOK_FINALIZER) {
-                cx.writer.remove_finalizer(info, &live.key, Some(object.uid()), HOOK_FINALIZER).await?;
-            }
-            cx.writer.delete(info, &live.key, Some(object.uid()), propagation).await?;
-        }
-    }
-    Ok(Next::Wait)
-}
-
-/// One object that needs an approval holds all of them, as in Argo CD; unlike there, the Application says so.
-fn held<'a>(app: &Application, doomed: impl Iterator<Item = &'a Object>) -> Option<String> {
-    let since = app.metadata.deletion_timestamp.as_ref().map_or(Timestamp::MAX, |time| time.0);
-    if confirmation::is_approved_since(app, since) {
-        return None;
-    }
-    let guarded: Vec<String> =
-        doomed.filter(|object| confirmation::guards_deletion(object, app)).map(|object| object.key().to_string()).collect();
-    (!guarded.is_empty()).then(|| {
-        format!(
-            "waiting for deletion confirmation of {} (hint: set the annotation {DELETION_APPROVED} of the Application to the current time)",
-            guarded.join(", ")
-        )
-    })
-}
-
-fn is_deleted_with_app(object: &Object, app: &Application) -> bool {
-    let kept = object.has_option(SYNC_OPTIONS, "Delete=false")
-        || (app.has_sync_option("Delete=false") && !object.has_option(SYNC_OPTIONS, "Delete=true"))
-        || object.annotation(HELM_RESOURCE_POLICY) == Some("keep");
-    let is_crd = object.kind() == "CustomResourceDefinition";
-    let is_itself = object.kind() == "Application" && object.name() == app.name() && object.namespace() == app.namespace();
-    !kept && !is_crd && !is_itself
+fn failed(message: &str) -> Progress {
+    Progress::Failed(format!("Unable to delete application resources: {message}"))
 }

@@ -11,12 +11,11 @@ use crate::api::{AppProject, Application};
 use crate::cluster::LiveObject;
 use crate::project;
 use crate::resource::tracking::instance_name;
-use crate::resource::{GroupKind, Object};
+use crate::resource::{GroupKind, Object, ResourceKey};
 use crate::source::Freshness;
-use crate::sync::Comparison;
 use crate::sync::load::{LoadError, Loader};
 use crate::sync::targets::{self, Place};
-use crate::sync::unsupported;
+use crate::sync::{Comparison, Targets};
 
 /// Which revisions to look at.
 #[derive(Debug, Clone)]
@@ -52,31 +51,61 @@ pub fn instance_of(app: &Application, cx: &Context) -> String {
 /// Never fails: what went wrong is in the notices, and then nothing is known (no comparison), so nothing can be pruned.
 pub async fn assess(app: &Application, sources: Vec<ApplicationSource>, revisions: &Revisions, cx: &Context) -> Assessment {
     let mut found = Assessment { sources, ..Assessment::default() };
-    let Some(project) = check_spec(app, &mut found, cx) else { return found };
-    let Some(objects) = load_targets(app, &mut found, revisions, cx).await else { return found };
+    let Some((project, targets)) = render(app, &mut found, revisions, cx).await else { return found };
+    found.comparison = compare(app, &instance_of(app, cx), &project, &targets, &mut found.notices, cx).await;
+    found.remarks.extend(failed_scripts(found.comparison.as_ref()));
+    found.targets = Some(targets);
+    found
+}
+
+/// What an Application wants to be in the cluster, as of the target revisions.
+///
+/// # Errors
+/// With what stands in the way.
+pub async fn targets_of(app: &Application, cx: &Context) -> Result<Targets, String> {
+    let sources = app.sources().into_iter().cloned().collect();
+    let mut found = Assessment { sources, ..Assessment::default() };
+    let rendered = render(app, &mut found, &Revisions::Target(Freshness::Polled), cx).await;
+    rendered.map(|(_, targets)| targets).ok_or_else(|| found.blocking().unwrap_or_default())
+}
+
+/// Renders the sources and prepares what they say; `None` when something stands in the way, which is in the notices then.
+async fn render(app: &Application, found: &mut Assessment, revisions: &Revisions, cx: &Context) -> Option<(AppProject, Targets)> {
+    let project = check_spec(app, found, cx)?;
+    let objects = load_targets(app, found, revisions, cx).await?;
     let kinds: BTreeSet<GroupKind> = objects.iter().map(Object::group_kind).collect();
     if let Err(error) = cx.discovery.ensure(&kinds).await {
         found.notice("ComparisonError", format!("Failed to look up the kinds of the cluster: {}", one_line(&error, &error)));
-        return found;
+        return None;
     }
-    let instance = instance_of(app, cx);
-    let scope = |kind: &GroupKind| cx.discovery.known(kind).map(|info| info.namespaced);
     let settings = cx.lens.settings();
     let place = Place {
-        instance: &instance,
+        instance: &instance_of(app, cx),
         namespace: &app.spec.destination.namespace,
         server: project::IN_CLUSTER_SERVER,
         settings: &settings,
     };
-    let mut targets = targets::prepare(objects, place, scope);
+    let mut targets = targets::prepare(objects, place, |kind| cx.discovery.known(kind).map(|info| info.namespaced));
     found.notices.append(&mut targets.notices);
-    for message in unsupported::notices(targets.objects.iter()) {
-        found.notice("UnsupportedFeatureWarning", message);
+    Some((project, targets))
+}
+
+/// Why the project does not permit an object, if it does not.
+pub fn why_not_permitted(app: &Application, key: &ResourceKey, namespaced: bool, cx: &Context) -> Option<String> {
+    let project = cx.project_of(app)?;
+    if let Err(project::Denied(message)) = project::check_kind(&project, &key.group, &key.kind, &key.name, namespaced) {
+        return Some(message);
     }
-    found.comparison = compare(app, &instance, &project, &targets, &mut found.notices, cx).await;
-    found.remarks.extend(failed_scripts(found.comparison.as_ref()));
-    found.targets = Some(targets);
-    found
+    if namespaced && key.namespace != app.spec.destination.namespace {
+        let mut destination = app.spec.destination.clone();
+        destination.namespace.clone_from(&key.namespace);
+        project::IN_CLUSTER_SERVER.clone_into(&mut destination.server);
+        project::IN_CLUSTER_NAME.clone_into(&mut destination.name);
+        if project::check_destination(&project, &destination).is_err() {
+            return Some(format!("namespace {} is not permitted in project '{}'", key.namespace, app.project()));
+        }
+    }
+    None
 }
 
 /// One remark for each kind whose health script fails.
@@ -91,10 +120,7 @@ fn failed_scripts(comparison: Option<&Comparison>) -> Vec<Notice> {
 /// Checks what can be checked without fetching anything.
 fn check_spec(app: &Application, found: &mut Assessment, cx: &Context) -> Option<AppProject> {
     let name = app.project();
-    let project = cx.projects.find(|project| {
-        project.metadata.name.as_deref() == Some(name) && project.metadata.namespace.as_deref() == Some(&cx.control_namespace)
-    });
-    let Some(project) = project else {
+    let Some(project) = cx.project_of(app) else {
         found.notice("InvalidSpecError", format!("Application referencing project {name} which does not exist"));
         return None;
     };

@@ -17,6 +17,7 @@ mod context;
 mod deletion;
 mod events;
 mod http;
+mod identity;
 mod inputs;
 mod metrics;
 mod operation;
@@ -26,6 +27,7 @@ mod settings;
 mod settings_watch;
 mod status;
 mod webhook;
+mod windows;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -199,11 +201,11 @@ pub async fn run(client: Client, options: Options) -> Result<(), Error> {
     loops.spawn(async move { ("sealing", text(sealedsecret::run(sealing).await)) });
     let poll_interval = settings.poll_interval;
     let settings_changes = settings_watch::follow(&cx, settings, &mut loops);
-    let changes = futures::stream::select(project_changes, settings_changes).boxed();
+    let registered_changes = keep_registered(&cx, secrets, &listed, &mut loops);
+    let changes = futures::stream::select_all([project_changes, settings_changes, registered_changes]).boxed();
     let (owned, owned_changes) = futures::channel::mpsc::unbounded();
     let owned = applicationset::OwnedApplications::new(owned, options.appsets.progressive_syncs);
     let (apps, applications) = applications_loop(&cx, &listed, live_changes, changes, owned);
-    keep_registered(&cx, secrets, &listed, &mut loops);
     let (webhooks, known) = (Arc::clone(&cx), apps.clone());
     loops.spawn(async move {
         webhook::run(events, webhooks, known).await;
@@ -364,17 +366,18 @@ async fn ensure_default_project(client: &Client, namespace: &str) -> Result<(), 
     }
 }
 
-/// Keeps what is registered about repositories, and the secrets of webhooks.
+/// Keeps what is registered about repositories, and the secrets of webhooks; tells when repositories may be reached differently.
 fn keep_registered(
     cx: &Context,
     secrets: Arc<std::sync::RwLock<webhook::Secrets>>,
     listed: &Listed,
     loops: &mut JoinSet<(&'static str, String)>,
-) {
+) -> BoxStream<'static, ()> {
+    let (changes, receiver) = futures::channel::mpsc::unbounded();
     let (client, namespace) = (cx.client.clone(), cx.control_namespace.clone());
     let (repositories, listed) = (cx.repositories.clone(), listed.registered.clone());
     loops.spawn(async move {
-        registered::keep(client, namespace, repositories, listed).await;
+        registered::keep(client, namespace, repositories, listed, changes).await;
         ("repositories", "the streams of what is registered ended".to_owned())
     });
     let (client, namespace) = (cx.client.clone(), cx.control_namespace.clone());
@@ -382,6 +385,7 @@ fn keep_registered(
         webhook::keep(client, namespace, secrets).await;
         ("webhook secrets", "the stream of Secret argocd-secret ended".to_owned())
     });
+    receiver.boxed()
 }
 
 /// Keeps the projects at hand, and tells when one changes.

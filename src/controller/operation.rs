@@ -2,28 +2,35 @@
 //!
 //! Source: Argo CD 3.5 operation protocol (reference sections 2.1 to 2.5 and 6.12).
 
+mod attempt;
+mod decide;
+mod record;
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use jiff::Timestamp;
 
+use self::attempt::{resolved_targets, superseded_by, waiting_for_retry};
+use self::decide::{decide, namespace_to_create, results_of, revisions_of};
+use self::record::{ended, ended_without_retry, with_result, with_results, with_state};
 use super::assessment::Assessment;
 use super::context::Context;
-use super::inputs::{Revisions, assess};
-use super::status::{operation_sources, rfc3339, with_history};
-use crate::advice::one_line;
+use super::identity;
+use super::inputs::assess;
+use super::status::{operation_sources, rfc3339};
+use super::windows;
 use crate::api::Application;
-use crate::api::application::{Operation, OperationState, ResourceResult, SyncOperation, SyncOperationResult};
+use crate::api::application::{Operation, OperationState, SyncOperation};
 use crate::cluster::Propagation;
-use crate::project;
-use crate::resource::annotations::{CLIENT_SIDE_MIGRATION_MANAGER, SYNC_OPTIONS};
-use crate::resource::{GroupKind, Object, ResourceKey};
-use crate::source::Freshness;
+use crate::resource::annotations::CLIENT_SIDE_MIGRATION_MANAGER;
+use crate::sync::budget::{Budget, InvalidBudget, how_to_approve};
 use crate::sync::execute::{Adoption, Executor};
 use crate::sync::hooks::HookPhase;
-use crate::sync::plan::{self, Plan, Standing};
+use crate::sync::plan::{self, Plan};
 use crate::sync::results::is_running_hook;
-use crate::sync::tasks::{self, Action};
-use crate::sync::{Comparison, Policy, Task, retry, targets};
+use crate::sync::{Comparison, Policy, tasks};
 
 /// How long an operation that waits for live state sleeps at most; a change wakes it earlier.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
@@ -101,57 +108,16 @@ fn started(app: &Application, operation: &Operation, now: Timestamp) -> Step {
     Step { app: with_state(app, first_state(operation, now)), found: None, again_in: None, event }
 }
 
-/// What the target revisions of the sources mean as of the last poll; empty strings where that is not known.
-async fn resolved_targets(app: &Application, cx: &Context) -> Vec<String> {
-    let mut resolved = Vec::new();
-    for source in app.sources() {
-        let target = source.target_revision_or_head();
-        let revision = cx.repositories.resolve_source(source, app.project(), target, Freshness::Polled).await;
-        resolved.push(revision.unwrap_or_default());
-    }
-    resolved
-}
-
-/// The newer revision that makes an automated operation, which waits for its next attempt, pointless: the commit that mends it
-/// must not wait for retries that cannot succeed.
-///
-/// Different from Argo CD, where the retries of the old revision come first.
-fn superseded_by(app: &Application, state: &OperationState, resolved: &[String]) -> Option<String> {
-    let automated = state.operation.initiated_by.as_ref().is_some_and(|who| who.automated);
-    let result = state.sync_result.as_ref()?;
-    if !automated || !operation_sources(app, state).iter().eq(app.sources()) {
-        return None;
-    }
-    let tried = if result.revisions.is_empty() { vec![result.revision.clone()] } else { result.revisions.clone() };
-    let newer = resolved.iter().zip(&tried).find(|(resolved, tried)| !resolved.is_empty() && resolved != tried);
-    newer.map(|(resolved, _)| resolved.clone())
-}
-
-/// A failed attempt waits; when its time has come, results are cleared so that everything is tried again.
-fn waiting_for_retry(app: &Application, state: &OperationState, finished_at: &str, now: Timestamp) -> Step {
-    let wait = match retry::wait(state.operation.retry.as_ref(), state.retry_count) {
-        Ok(wait) => wait,
-        Err(error) => return ended_without_retry(app, state, "Error", &error.to_string(), now),
-    };
-    let elapsed =
-        finished_at.parse::<Timestamp>().map_or(wait, |at| Duration::try_from(now.duration_since(at)).unwrap_or_default());
-    if let Some(remaining) = wait.checked_sub(elapsed).filter(|remaining| !remaining.is_zero()) {
-        return Step { app: app.clone(), found: None, again_in: Some(remaining), event: None };
-    }
-    let mut next = app.clone();
-    if let Some(state) = next.status.as_mut().and_then(|status| status.operation_state.as_mut()) {
-        state.finished_at = None;
-        let refresh = state.operation.retry.as_ref().is_some_and(|retry| retry.refresh);
-        state.sync_result = if refresh {
-            None
-        } else {
-            state.sync_result.take().map(|result| SyncOperationResult { resources: Vec::new(), ..result })
-        };
-    }
-    Step { app: next, found: None, again_in: None, event: None }
-}
-
 async fn sync_step(app: &Application, state: &OperationState, sync: &SyncOperation, cx: &Context, now: Timestamp) -> Step {
+    if let Some(held) = windows::holds_operation(app, state, cx, now) {
+        let mut waiting = state.clone();
+        waiting.message = held.message;
+        return Step { app: with_state(app, waiting), found: None, again_in: Some(held.look_again_in), event: None };
+    }
+    let executor = match executor(app, sync, cx) {
+        Ok(executor) => executor,
+        Err(message) => return ended(app, state, "Error", &message, now),
+    };
     let sources = operation_sources(app, state);
     let found = assess(app, sources, &revisions_of(state, sync), cx).await;
     let state = with_result(app, state, sync, &found);
@@ -164,6 +130,8 @@ async fn sync_step(app: &Application, state: &OperationState, sync: &SyncOperati
     };
     let results = results_of(&state);
     let mut policy = Policy::of(app, &state);
+    let (budget, problem) = Budget::of(app, &cx.lens.settings().deletion_budget);
+    policy.budget = budget;
     // The namespace comes first; once there are results it has been seen to.
     if results.is_empty() {
         match namespace_to_create(app, sync, comparison, cx).await {
@@ -171,24 +139,59 @@ async fn sync_step(app: &Application, state: &OperationState, sync: &SyncOperati
             Err(message) => return ended(app, &state, "Failed", &message, now),
         }
     }
-    let next = decide(app, comparison, &policy, results, cx);
-    let step = act(app, &state, sync, next, cx, now).await;
+    let next = explain_hold(decide(app, comparison, &policy, results, cx), app, comparison, &policy, problem.as_ref());
+    let step = act(app, &state, &executor, next, now).await;
+    if let Some(step) = give_way(app, &step, cx, now).await {
+        return Step { found: Some(found), ..step };
+    }
     Step { found: Some(found), ..step }
 }
 
+/// A deletion that waits because of the budget says so, and how to let it go on.
+fn explain_hold(
+    next: Plan,
+    app: &Application,
+    comparison: &Comparison,
+    policy: &Policy,
+    problem: Option<&InvalidBudget>,
+) -> Plan {
+    let Plan::Wait { message } = next else { return next };
+    let passed = tasks::over_budget(&tasks::tasks(comparison, policy), comparison, policy);
+    let Some(passed) = passed.filter(|_| message.starts_with("waiting for pruning confirmation")) else {
+        return Plan::Wait { message };
+    };
+    let problem = problem.map(|problem| format!("; {problem}")).unwrap_or_default();
+    Plan::Wait { message: format!("{message}: {passed}{problem} (hint: approve with {})", how_to_approve(app)) }
+}
+
+/// An automated operation that waits for live state gives way to a newer revision, at the next moment at which no hook runs:
+/// what it waits for may never come, and the commit that mends it must not wait as well.
+///
+/// Different from Argo CD, where a sync that waits for a health that never comes has to be terminated by hand.
+async fn give_way(app: &Application, step: &Step, cx: &Context, now: Timestamp) -> Option<Step> {
+    let state = step.app.status.as_ref()?.operation_state.as_ref()?;
+    let waits = step.again_in == Some(LONGEST_WAIT) && state.finished_at.is_none();
+    if !waits || results_of(state).iter().any(is_running_hook) {
+        return None;
+    }
+    let revision = superseded_by(app, state, &resolved_targets(app, cx).await)?;
+    let message = format!("superseded by {revision} while {}", state.message);
+    Some(ended_without_retry(app, state, "Failed", &message, now))
+}
+
 /// Does what was decided and says what the Application looks like then.
-async fn act(app: &Application, state: &OperationState, sync: &SyncOperation, next: Plan, cx: &Context, now: Timestamp) -> Step {
+async fn act(app: &Application, state: &OperationState, executor: &Executor, next: Plan, now: Timestamp) -> Step {
     let step = |app, again_in| Step { app, found: None, again_in, event: None };
     match next {
         Plan::Run { tasks } => {
-            let new = executor(app, sync, cx).execute(&tasks).await;
+            let new = executor.execute(&tasks).await;
             step(with_results(app, state, new), None)
         }
-        Plan::Record { results } => match executor(app, sync, cx).without_false_alarms(results).await {
+        Plan::Record { results } => match executor.without_false_alarms(results).await {
             none if none.is_empty() => step(with_state(app, state.clone()), Some(CACHE_LAG)),
             results => step(with_results(app, state, results), None),
         },
-        Plan::Clean { cleanups } => match executor(app, sync, cx).clean(&cleanups).await {
+        Plan::Clean { cleanups } => match executor.clean(&cleanups).await {
             // The watch tells when the objects are gone; a moment later it may already have.
             Ok(()) => step(with_state(app, state.clone()), Some(AFTER_CLEANING)),
             Err(message) => ended(app, state, "Error", &message, now),
@@ -221,7 +224,11 @@ async fn terminate(app: &Application, state: &OperationState, sync: &SyncOperati
     let policy = Policy::of(app, state);
     let tasks = found.comparison.as_ref().map(|comparison| tasks::tasks(comparison, &policy)).unwrap_or_default();
     let cleanups = plan::unfinished_hooks(&tasks, results_of(state));
-    if let Err(message) = executor(app, sync, cx).clean(&cleanups).await {
+    let cleaned = match executor(app, sync, cx) {
+        Ok(executor) => executor.clean(&cleanups).await,
+        Err(message) => Err(message),
+    };
+    if let Err(message) = cleaned {
         return ended(app, state, "Error", &format!("Operation termination had errors: {message}"), now);
     }
     let mut state = state.clone();
@@ -233,9 +240,9 @@ async fn terminate(app: &Application, state: &OperationState, sync: &SyncOperati
     ended(app, &state, "Failed", TERMINATED, now)
 }
 
-fn executor(app: &Application, sync: &SyncOperation, cx: &Context) -> Executor {
-    Executor {
-        writer: cx.writer.clone(),
+fn executor(app: &Application, sync: &SyncOperation, cx: &Context) -> Result<Executor, String> {
+    Ok(Executor {
+        writer: identity::writer(app, cx)?,
         discovery: cx.discovery.clone(),
         cache: cx.cache.clone(),
         lens: cx.lens.clone(),
@@ -245,280 +252,9 @@ fn executor(app: &Application, sync: &SyncOperation, cx: &Context) -> Executor {
             off: has_option(sync, "ClientSideApplyMigration=false"),
             manager: app.annotation(CLIENT_SIDE_MIGRATION_MANAGER).map(str::to_owned),
         },
-    }
+    })
 }
 
 fn has_option(sync: &SyncOperation, option: &str) -> bool {
     sync.sync_options.iter().any(|one| one == option)
-}
-
-fn results_of(state: &OperationState) -> &[ResourceResult] {
-    state.sync_result.as_ref().map_or(&[], |result| result.resources.as_slice())
-}
-
-/// The whole decision of a step; nothing in here asks anybody anything.
-fn decide(app: &Application, comparison: &Comparison, policy: &Policy, results: &[ResourceResult], cx: &Context) -> Plan {
-    let tasks = tasks::tasks(comparison, policy);
-    if results.is_empty()
-        && let Some(plan) = plan::validate(&tasks, |task| why_invalid(app, task, &tasks, policy, cx))
-    {
-        return plan;
-    }
-    plan::plan(&tasks, results, |task| {
-        let watched = cx.discovery.known(&task.key.group_kind()).is_some_and(|info| info.watchable);
-        if policy.dry_run || !watched { HEALTHY } else { standing(task, comparison) }
-    })
-}
-
-const HEALTHY: Standing = Standing::Present { health: None, being_deleted: false };
-
-/// What is not looked at, like a namespace that was created for the application, counts as being there.
-fn standing(task: &Task, comparison: &Comparison) -> Standing {
-    let Some(item) = comparison.items.get(&task.key) else {
-        return if matches!(task.action, Action::Prune { .. }) { Standing::Gone } else { HEALTHY };
-    };
-    item.live.as_ref().map_or(Standing::Gone, |live| Standing::Present {
-        health: live.health.as_ref().map(|health| health.status),
-        being_deleted: live.being_deleted,
-    })
-}
-
-fn why_invalid(app: &Application, task: &Task, tasks: &[Task], policy: &Policy, cx: &Context) -> Option<String> {
-    let key = &task.key;
-    let Some(info) = cx.discovery.known(&key.group_kind()) else {
-        let declared = tasks
-            .iter()
-            .any(|other| matches!(&other.action, Action::Apply { object, .. } if declares(object, &key.group_kind())));
-        let allowed = policy.allow_missing_kinds
-            || matches!(&task.action, Action::Apply { object, .. } if object.has_option(SYNC_OPTIONS, "SkipDryRunOnMissingResource=true"));
-        return (!declared && !allowed).then(|| {
-            format!(
-                "the server could not find the requested resource: kind {} of {} is not installed in the destination cluster (hint: install its CustomResourceDefinition, or add it to this application)",
-                key.group_kind(),
-                key.name
-            )
-        });
-    };
-    if let Action::Apply { object, .. } = &task.action
-        && object.name().is_empty()
-    {
-        return Some(format!("{} has no metadata.name: only hooks may use generateName", key.group_kind()));
-    }
-    let project = cx.projects.find(|project| project.metadata.name.as_deref() == Some(app.project()))?;
-    // The namespace that CreateNamespace=true asks for belongs to the destination, which is permitted already.
-    let created = policy.namespace.as_ref().is_some_and(|namespace| namespace.key() == *key);
-    if !created
-        && let Err(project::Denied(message)) = project::check_kind(&project, &key.group, &key.kind, &key.name, info.namespaced)
-    {
-        return Some(message);
-    }
-    if info.namespaced && key.namespace != app.spec.destination.namespace {
-        let mut destination = app.spec.destination.clone();
-        destination.namespace.clone_from(&key.namespace);
-        project::IN_CLUSTER_SERVER.clone_into(&mut destination.server);
-        project::IN_CLUSTER_NAME.clone_into(&mut destination.name);
-        if project::check_destination(&project, &destination).is_err() {
-            return Some(format!("namespace {} is not permitted in project '{}'", key.namespace, app.project()));
-        }
-    }
-    None
-}
-
-fn declares(crd: &Object, kind: &GroupKind) -> bool {
-    crate::sync::targets::scopes_of_crds(std::slice::from_ref(crd)).contains_key(kind)
-}
-
-/// The namespace to create first: wanted by `CreateNamespace=true`, not among the targets, and missing or with metadata.
-async fn namespace_to_create(
-    app: &Application,
-    sync: &SyncOperation,
-    comparison: &Comparison,
-    cx: &Context,
-) -> Result<Option<Object>, String> {
-    let is_target = |key: &ResourceKey| comparison.items.get(key).is_some_and(|item| item.target.is_some());
-    let Some(namespace) = targets::managed_namespace(app, &sync.sync_options, is_target) else { return Ok(None) };
-    let key = namespace.key();
-    let failed = |error: crate::cluster::ClusterError| format!("the namespace failed to apply: {}", one_line(&error, &error));
-    cx.discovery.ensure([&key.group_kind()]).await.map_err(failed)?;
-    let Some(kind) = cx.discovery.known(&key.group_kind()) else { return Ok(None) };
-    let exists = cx.writer.get(&kind, &key).await.map_err(failed)?.is_some();
-    Ok((!exists || targets::has_namespace_metadata(app)).then_some(namespace))
-}
-
-/// A revision that was resolved once stays for the whole operation.
-fn revisions_of(state: &OperationState, sync: &SyncOperation) -> Revisions {
-    let pinned = |single: &str, all: &[String]| if all.is_empty() { vec![single.to_owned()] } else { all.to_vec() };
-    let recorded = state.sync_result.as_ref().map(|result| pinned(&result.revision, &result.revisions)).unwrap_or_default();
-    if recorded.iter().any(|revision| !revision.is_empty()) {
-        return Revisions::Pinned(recorded);
-    }
-    let asked = pinned(&sync.revision, &sync.revisions);
-    if asked.iter().any(|revision| !revision.is_empty()) { Revisions::Pinned(asked) } else { Revisions::Target(Freshness::Now) }
-}
-
-/// Records which revisions of which sources the operation works with.
-fn with_result(app: &Application, state: &OperationState, sync: &SyncOperation, found: &Assessment) -> OperationState {
-    let mut state = state.clone();
-    let result = state.sync_result.get_or_insert_default();
-    let multi = app.is_multi_source() || !sync.sources.is_empty();
-    if multi {
-        result.revisions.clone_from(&found.revisions);
-        result.sources.clone_from(&found.sources);
-    } else {
-        result.revision = found.revisions.first().cloned().unwrap_or_default();
-        result.source = found.sources.first().cloned();
-    }
-    result.managed_namespace_metadata =
-        app.spec.sync_policy.as_ref().and_then(|policy| policy.managed_namespace_metadata.clone());
-    state
-}
-
-fn with_state(app: &Application, state: OperationState) -> Application {
-    let mut next = app.clone();
-    next.status.get_or_insert_default().operation_state = Some(state);
-    next
-}
-
-/// Adds results; a new one for the same object and phase replaces the old one.
-fn with_results(app: &Application, state: &OperationState, new: Vec<ResourceResult>) -> Application {
-    let mut state = state.clone();
-    let resources = &mut state.sync_result.get_or_insert_default().resources;
-    for result in new {
-        let same = |old: &&mut ResourceResult| {
-            (&old.group, &old.kind, &old.namespace, &old.name, &old.sync_phase)
-                == (&result.group, &result.kind, &result.namespace, &result.name, &result.sync_phase)
-        };
-        match resources.iter_mut().find(same) {
-            Some(old) => *old = result,
-            None => resources.push(result),
-        }
-    }
-    with_state(app, state)
-}
-
-/// Ends an attempt: with a retry when one is left, else the operation.
-fn ended(app: &Application, state: &OperationState, phase: &str, message: &str, now: Timestamp) -> Step {
-    let failed = phase != "Succeeded" && state.phase != "Terminating";
-    if failed && retry::allows_retry(state.operation.retry.as_ref(), state.retry_count) {
-        return retried(app, state, phase, message, now);
-    }
-    ended_without_retry(app, state, phase, message, now)
-}
-
-fn retried(app: &Application, state: &OperationState, phase: &str, message: &str, now: Timestamp) -> Step {
-    let attempt = state.retry_count + 1;
-    let wait = match retry::wait(state.operation.retry.as_ref(), attempt) {
-        Ok(wait) => wait,
-        Err(error) => return ended_without_retry(app, state, phase, &format!("{message}; {error}"), now),
-    };
-    let at = now.checked_add(wait).unwrap_or(now).strftime("%-I:%M%p").to_string();
-    let mut next = state.clone();
-    next.message = format!("{message}. Retrying attempt #{attempt} at {at}.");
-    next.finished_at = Some(rfc3339(now));
-    next.retry_count = attempt;
-    Step { app: with_state(app, next), found: None, again_in: Some(wait), event: None }
-}
-
-fn ended_without_retry(app: &Application, state: &OperationState, phase: &str, message: &str, now: Timestamp) -> Step {
-    let mut state = state.clone();
-    state.phase = phase.to_owned();
-    state.message = if state.retry_count > 0 && phase != "Succeeded" {
-        format!("{message} (retried {} times).", state.retry_count)
-    } else {
-        message.to_owned()
-    };
-    state.finished_at = Some(rfc3339(now));
-    let sync = state.operation.sync.clone().unwrap_or_default();
-    let mut next = app.clone();
-    next.operation = None;
-    if phase == "Succeeded" && !sync.dry_run && sync.resources.is_empty() {
-        next.status.get_or_insert_default().history = with_history(app, &state, &rfc3339(now));
-    }
-    let note = if phase == "Succeeded" {
-        let revision = state.sync_result.as_ref().map(|result| result.revision.clone()).unwrap_or_default();
-        format!("Sync operation to {revision} succeeded")
-    } else {
-        format!("Sync operation failed: {}", state.message)
-    };
-    next.status.get_or_insert_default().operation_state = Some(state);
-    Step { app: next, found: None, again_in: None, event: Some((phase != "Succeeded", "OperationCompleted", note)) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::api::application::{OperationInitiator, RetryStrategy};
-
-    fn at(text: &str) -> Timestamp {
-        text.parse().unwrap_or(Timestamp::UNIX_EPOCH)
-    }
-
-    fn running(retry_limit: i64) -> (Application, OperationState) {
-        let operation = Operation {
-            sync: Some(SyncOperation::default()),
-            retry: Some(RetryStrategy { limit: retry_limit, ..RetryStrategy::default() }),
-            ..Operation::default()
-        };
-        let app = Application { operation: Some(operation.clone()), ..Application::default() };
-        let step = started(&app, &operation, at("2026-01-01T00:00:00Z"));
-        let state = step.app.status.clone().unwrap_or_default().operation_state.unwrap_or_default();
-        (step.app, state)
-    }
-
-    fn state_of(step: &Step) -> OperationState {
-        step.app.status.clone().unwrap_or_default().operation_state.unwrap_or_default()
-    }
-
-    #[test]
-    fn success_clears_the_operation_and_writes_history() {
-        let (app, mut state) = running(0);
-        state.sync_result = Some(SyncOperationResult { revision: "abc".into(), ..SyncOperationResult::default() });
-        let step = ended(&app, &state, "Succeeded", "done", at("2026-01-01T00:00:09Z"));
-        assert!(step.app.operation.is_none());
-        assert_eq!(step.app.status.as_ref().map(|status| status.history.len()), Some(1));
-        assert_eq!(state_of(&step).finished_at.as_deref(), Some("2026-01-01T00:00:09Z"));
-    }
-
-    #[test]
-    fn a_failure_with_a_retry_left_stays_running_and_waits() {
-        let (app, state) = running(1);
-        let step = ended(&app, &state, "Failed", "no", at("2026-01-01T00:00:00Z"));
-        let waiting = state_of(&step);
-        assert_eq!((waiting.phase.as_str(), waiting.retry_count), ("Running", 1));
-        assert_eq!(waiting.message, "no. Retrying attempt #1 at 12:00AM.");
-        assert!(step.app.operation.is_some());
-        let early = waiting_for_retry(&step.app, &waiting, "2026-01-01T00:00:00Z", at("2026-01-01T00:00:04Z"));
-        assert_eq!(early.again_in, Some(Duration::from_secs(6)));
-        let due = waiting_for_retry(&step.app, &waiting, "2026-01-01T00:00:00Z", at("2026-01-01T00:00:10Z"));
-        assert_eq!(state_of(&due).finished_at, None);
-        let last = ended(&due.app, &state_of(&due), "Failed", "no", at("2026-01-01T00:01:00Z"));
-        assert_eq!(state_of(&last).message, "no (retried 1 times).");
-        assert!(last.app.operation.is_none());
-    }
-
-    #[test]
-    fn an_automated_operation_that_waits_gives_way_to_a_newer_revision() {
-        let (mut app, mut state) = running(1);
-        let source = crate::api::application::ApplicationSource { repo_url: "r".into(), ..Default::default() };
-        app.spec.source = Some(source.clone());
-        state.sync_result =
-            Some(SyncOperationResult { revision: "old".into(), source: Some(source), ..SyncOperationResult::default() });
-        let newer = ["new".to_owned()];
-        assert_eq!(superseded_by(&app, &state, &newer), None, "somebody asked for this very sync");
-        state.operation.initiated_by = Some(OperationInitiator { automated: true, ..OperationInitiator::default() });
-        assert_eq!(superseded_by(&app, &state, &newer), Some("new".into()));
-        assert_eq!(superseded_by(&app, &state, &["old".to_owned()]), None);
-        assert_eq!(superseded_by(&app, &state, &[String::new()]), None, "an unreachable repository says nothing");
-    }
-
-    #[test]
-    fn a_selective_sync_writes_no_history() {
-        let (app, mut state) = running(0);
-        state.sync_result = Some(SyncOperationResult::default());
-        if let Some(sync) = state.operation.sync.as_mut() {
-            sync.resources.push(crate::api::application::SyncOperationResource::default());
-        }
-        let step = ended(&app, &state, "Succeeded", "done", at("2026-01-01T00:00:00Z"));
-        assert_eq!(step.app.status.map(|status| status.history.len()), Some(0));
-    }
 }

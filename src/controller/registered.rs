@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Debug;
 
 use futures::StreamExt as _;
+use futures::channel::mpsc::UnboundedSender;
 use futures::stream::{self, BoxStream};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::runtime::reflector::{self, Store};
@@ -27,8 +28,14 @@ enum Change {
     Nothing,
 }
 
-/// Registers repositories for ever; says once when the first lists are loaded.
-pub async fn keep(client: Client, namespace: String, repositories: Repositories, loaded: watch::Sender<bool>) {
+/// Registers repositories for ever; says once when the first lists are loaded, and tells of every change after that.
+pub async fn keep(
+    client: Client,
+    namespace: String,
+    repositories: Repositories,
+    loaded: watch::Sender<bool>,
+    told_of: UnboundedSender<()>,
+) {
     let secrets: Api<Secret> = Api::namespaced(client.clone(), &namespace);
     let maps: Api<ConfigMap> = Api::namespaced(client, &namespace);
     let types = watcher::Config::default().labels(&format!("{SECRET_TYPE} in ({REPOSITORY},{TEMPLATE})"));
@@ -51,7 +58,10 @@ pub async fn keep(client: Client, namespace: String, repositories: Repositories,
         let catalogue = Catalogue::new(secrets.iter().map(AsRef::as_ref), trust);
         told = tell(&catalogue, &told);
         repositories.register(catalogue);
-        loaded.send_replace(true);
+        if loaded.send_replace(true) {
+            // An error that lasts is looked at again only when somebody says so.
+            let _ = told_of.unbounded_send(());
+        }
     }
 }
 

@@ -14,6 +14,7 @@ use crate::api::application::{
 };
 use crate::health::HealthCode;
 use crate::resource::images::images;
+use crate::sync::automation;
 use crate::sync::comparison::{Item, SyncCode};
 use crate::sync::confirmation::guards_deletion;
 use crate::sync::hooks::Role;
@@ -69,7 +70,7 @@ pub fn observed(
 
 fn sync_status(app: &Application, found: &Assessment) -> SyncStatus {
     let code = match &found.comparison {
-        Some(comparison) if found.blocking().is_none() => comparison.code(),
+        Some(comparison) if found.blocking().is_none() => automation::code(app, comparison),
         _ => SyncCode::Unknown,
     };
     let multi = app.is_multi_source();

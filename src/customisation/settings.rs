@@ -16,6 +16,7 @@ const INSTALLATION: &str = "installationID";
 const RESPECT_RBAC: &str = "resource.respectRBAC";
 const FILTER_UPDATES: &str = "resource.ignoreResourceUpdatesEnabled";
 const IMPERSONATION: &str = "application.sync.impersonation.enabled";
+const DELETION_BUDGET: &str = "application.deletionBudget";
 const IMPERSONATION_ENFORCED: &str = "application.sync.impersonation.enforced";
 
 /// Keys that are read here, besides those of [`Customisations`].
@@ -30,6 +31,7 @@ const KEYS: &[&str] = &[
     FILTER_UPDATES,
     IMPERSONATION,
     IMPERSONATION_ENFORCED,
+    DELETION_BUDGET,
 ];
 
 /// Under whose rights objects are written.
@@ -56,6 +58,8 @@ pub struct ResourceSettings {
     pub filter_updates: bool,
     /// Under whose rights objects are written.
     pub impersonation: Impersonation,
+    /// How much one sync may delete without an approval, as written; empty is without limit.
+    pub deletion_budget: String,
     /// What cannot be used, customisations included.
     pub problems: Vec<Problem>,
 }
@@ -111,6 +115,7 @@ impl ResourceSettings {
                 enabled: switch(IMPERSONATION, false),
                 enforced: switch(IMPERSONATION_ENFORCED, true),
             },
+            deletion_budget: text(DELETION_BUDGET).unwrap_or_default().to_owned(),
             customisations,
             problems,
         }

@@ -1,16 +1,19 @@
 //! What an AppProject permits, as verdicts. Pure.
 //!
-//! Source: Argo CD 3.5 AppProject checks (reference section 1.14). Roles, sync windows and the other sections are not
-//! judged here yet.
+//! Source: Argo CD 3.5 AppProject checks (reference section 1.14). Roles and the other sections are not judged
+//! here yet.
 
+mod impersonation;
 mod matching;
 mod spec;
 mod verdict;
+pub mod windows;
 
 use crate::api::AppProject;
 use crate::api::application::{ApplicationDestination, ApplicationSource};
 use crate::api::appproject::{AppProjectSpec, KindRestriction};
 
+pub use impersonation::{NoServiceAccount, acts_as};
 pub use spec::{resolve_destination, source_problems};
 pub use verdict::{Verdict, judge_destination, judge_kind, judge_namespace, judge_source};
 

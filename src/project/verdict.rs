@@ -83,7 +83,8 @@ pub fn judge_kind(project: &AppProject, group: &str, kind: &str, name: &str, nam
     let spec = &project.spec;
     let find = |list: &[KindRestriction], field: &str| {
         let index = list.iter().position(|one| kind_matches(one, group, kind, name))?;
-        Some(format!("spec.{field}[{index}]: {}/{}", list[index].group, list[index].kind))
+        let group = if list[index].group.is_empty() { String::new() } else { format!("{}/", list[index].group) };
+        Some(format!("spec.{field}[{index}]: {group}{}", list[index].kind))
     };
     let (denied, field) = if namespaced {
         (find(&spec.namespace_resource_blacklist, "namespaceResourceBlacklist"), "namespaceResourceWhitelist")

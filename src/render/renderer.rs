@@ -92,7 +92,7 @@ struct Prepared {
 enum Job {
     Directory { tree: SourceTree, path: String, options: Directory },
     Kustomize(kustomize::Job),
-    Helm(helm::Job),
+    Helm(Box<helm::Job>),
 }
 
 impl Renderer {
@@ -331,7 +331,7 @@ fn prepare(request: &Request<'_>, tools: &Tools) -> Result<Prepared, RenderError
             let request = Request { source: &source, ..*request };
             let (job, inputs, warnings) = helm::prepare(&request, &path, &environment)?;
             let warnings = warnings.into_iter().chain(gap_of(confinement())).collect();
-            Ok(Prepared { warnings, job: Job::Helm(job), inputs })
+            Ok(Prepared { warnings, job: Job::Helm(Box::new(job)), inputs })
         }
         SourceType::Plugin => Err(RenderError::NotSupportedYet {
             what: "spec.source.plugin".into(),

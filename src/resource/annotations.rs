@@ -28,12 +28,26 @@ pub const DELETION_APPROVED: &str = "argocd.argoproj.io/deletion-approved";
 pub const HOOK_FINALIZER: &str = "argocd.argoproj.io/hook-finalizer";
 /// On a hook: the operation, phase and attempt that it was created for.
 pub const OPERATION: &str = "kubectl-gitops.io/operation";
+/// On an Application: `false` lets a sync that waits go on although there is a newer revision.
+pub const SUPERSEDE: &str = "kubectl-gitops.io/supersede";
+/// On an Application: who holds its automatic syncs, why and until when, as JSON.
+pub const HOLD: &str = "kubectl-gitops.io/hold";
+/// On an Application: how much one sync may delete without an approval.
+pub const DELETION_BUDGET: &str = "kubectl-gitops.io/deletion-budget";
 /// Finalizer that deletes an Application's resources with it, in the foreground.
 pub const RESOURCES_FINALIZER: &str = "resources-finalizer.argocd.argoproj.io";
 /// The same, spelt out.
 pub const RESOURCES_FINALIZER_FOREGROUND: &str = "resources-finalizer.argocd.argoproj.io/foreground";
 /// Finalizer that deletes an Application's resources in the background.
 pub const RESOURCES_FINALIZER_BACKGROUND: &str = "resources-finalizer.argocd.argoproj.io/background";
+/// Finalizer that runs an Application's PreDelete hooks.
+pub const PRE_DELETE_FINALIZER: &str = "pre-delete-finalizer.argocd.argoproj.io";
+/// Finalizer that tidies up after an Application's PreDelete hooks.
+pub const PRE_DELETE_CLEANUP: &str = "pre-delete-finalizer.argocd.argoproj.io/cleanup";
+/// Finalizer that runs an Application's PostDelete hooks.
+pub const POST_DELETE_FINALIZER: &str = "post-delete-finalizer.argocd.argoproj.io";
+/// Finalizer that tidies up after an Application's PostDelete hooks.
+pub const POST_DELETE_CLEANUP: &str = "post-delete-finalizer.argocd.argoproj.io/cleanup";
 /// Helm's hook annotation.
 pub const HELM_HOOK: &str = "helm.sh/hook";
 /// Helm's hook order.

@@ -56,8 +56,6 @@ struct Shared {
     /// What is registered; without it repositories are reached anonymously, or with the user's own ssh.
     catalogue: RwLock<Option<Catalogue>>,
     tokens: Arc<GithubTokens>,
-    /// URLs that somebody wanted and that cannot be reached as they are registered.
-    refused: Mutex<BTreeSet<String>>,
     changes: broadcast::Sender<String>,
 }
 
@@ -86,8 +84,8 @@ impl Repositories {
     pub fn new(options: Options) -> Self {
         let (changes, _) = broadcast::channel(PENDING_CHANGES);
         let charts = Charts::new(options.clone(), changes.clone());
-        let (catalogue, tokens, refused) = (RwLock::default(), Arc::default(), Mutex::default());
-        Self { shared: Arc::new(Shared { options, known: Mutex::default(), charts, catalogue, tokens, refused, changes }) }
+        let (catalogue, tokens) = (RwLock::default(), Arc::default());
+        Self { shared: Arc::new(Shared { options, known: Mutex::default(), charts, catalogue, tokens, changes }) }
     }
 
     /// Charts and artifacts.
@@ -119,19 +117,13 @@ impl Repositories {
         Scoped { all: self, project, tag_prefix: "" }
     }
 
-    /// Takes over what is registered about repositories. Those that are reached differently from now on are forgotten, and
-    /// whoever uses them is told.
+    /// Takes over what is registered about repositories. Those that are reached differently from now on are forgotten; whoever
+    /// uses them has to look again.
     pub fn register(&self, catalogue: Catalogue) {
-        self.charts().register(catalogue.clone());
         let mut known = self.known();
-        let mut changed = std::mem::take(&mut *self.refused());
-        let mut stale = |known: &mut Known| {
+        let stale = |known: &mut Known| {
             let identity = known.repository.access.identity();
-            let users = known.users.len();
             known.users.retain(|(url, project)| catalogue.access(url, project).is_ok_and(|access| access.identity() == identity));
-            if known.users.len() < users {
-                changed.insert(known.repository.address.normalised());
-            }
             known.users.is_empty()
         };
         let gone: Vec<String> = known.iter_mut().filter_map(|(key, one)| stale(one).then(|| key.clone())).collect();
@@ -139,12 +131,8 @@ impl Repositories {
             known.remove(&key);
             delete(self.shared.options.cache_dir.join(folder_name(&key)));
         }
+        self.shared.charts.register(catalogue.clone());
         *self.shared.catalogue.write().unwrap_or_else(PoisonError::into_inner) = Some(catalogue);
-        drop(known);
-        for url in changed {
-            // No listener is no error.
-            let _ = self.shared.changes.send(url);
-        }
     }
 
     /// What is registered about repositories.
@@ -249,10 +237,6 @@ impl Repositories {
         self.whole_tree(repository, project, commit, depth).await
     }
 
-    fn refused(&self) -> MutexGuard<'_, BTreeSet<String>> {
-        self.shared.refused.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn access(&self, url: &str, project: &str) -> Result<Access, SourceError> {
         let catalogue = self.shared.catalogue.read().unwrap_or_else(PoisonError::into_inner);
         let access = catalogue.as_ref().map_or_else(|| Ok(Access::default()), |catalogue| catalogue.access(url, project))?;
@@ -264,10 +248,7 @@ impl Repositories {
     fn repository(&self, url: &str, project: &str, outer: Option<&Repository>) -> Result<Arc<Repository>, SourceError> {
         let address = Address::parse(url)?;
         let mut known = self.known();
-        let access = self.access(url, project).inspect_err(|_| {
-            self.refused().insert(address.normalised());
-        });
-        let access = match (access?, outer) {
+        let access = match (self.access(url, project)?, outer) {
             // Nothing is registered for the submodule: the outer login may be shown to the host that it is for.
             (own, Some(outer)) if own.is_anonymous() && same_host(url, outer.address.as_str()) => {
                 let Access { certificates, known_hosts, .. } = own;

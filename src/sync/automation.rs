@@ -36,11 +36,13 @@ pub enum Decision {
 pub fn decide(app: &Application, comparison: &Comparison, revisions: &[String], now: Timestamp) -> Decision {
     let Some(automated) = app.automated() else { return Decision::Nothing };
     let idle = app.operation.is_none() && app.metadata.deletion_timestamp.is_none();
-    if !idle || comparison.code() != SyncCode::OutOfSync {
+    if !idle || code(app, comparison) != SyncCode::OutOfSync {
         return Decision::Nothing;
     }
     let open = || comparison.out_of_sync().filter(|item| !is_going_away(item));
-    if open().next().is_none() || (!automated.prune && open().all(Item::requires_pruning)) {
+    // Metadata of the namespace alone is brought about only together with pruning, as in Argo CD.
+    let nothing_open = open().next().is_none() && !namespace_metadata_changed(app);
+    if nothing_open || (!automated.prune && open().all(Item::requires_pruning)) {
         return Decision::Nothing;
     }
     let mut operation = new_operation(app, revisions, automated.prune);
@@ -66,6 +68,22 @@ pub fn decide(app: &Application, comparison: &Comparison, revisions: &[String], 
         return Decision::Refuse(format!("Skipping sync attempt to [{shown}]: auto-sync will wipe out all resources"));
     }
     Decision::Start(Box::new(operation))
+}
+
+/// Sync status of an Application: that of its objects, and OutOfSync also when the metadata of its namespace was changed.
+#[must_use]
+pub fn code(app: &Application, comparison: &Comparison) -> SyncCode {
+    match comparison.code() {
+        SyncCode::Synced if namespace_metadata_changed(app) => SyncCode::OutOfSync,
+        code => code,
+    }
+}
+
+/// True when the last sync had other metadata for the namespace than the specification has now.
+fn namespace_metadata_changed(app: &Application) -> bool {
+    let wanted = app.spec.sync_policy.as_ref().and_then(|policy| policy.managed_namespace_metadata.as_ref());
+    let last = app.status.as_ref().and_then(|status| status.operation_state.as_ref()?.sync_result.as_ref());
+    wanted.zip(last).is_some_and(|(wanted, last)| last.managed_namespace_metadata.as_ref() != Some(wanted))
 }
 
 fn new_operation(app: &Application, revisions: &[String], prune: bool) -> Operation {
@@ -150,6 +168,35 @@ mod tests {
         let waits: Vec<u64> =
             (0..8).map(|n| remaining_backoff(n, Some("2026-01-01T00:00:00Z"), now).map_or(0, |wait| wait.as_secs())).collect();
         assert_eq!(waits, [0, 2, 6, 18, 54, 162, 300, 300]);
+    }
+
+    /// T88.
+    #[test]
+    fn changed_metadata_of_the_namespace_is_out_of_sync_and_synced_only_with_pruning() {
+        let mut app = Application::default();
+        let metadata = |value: &str| crate::api::application::ManagedNamespaceMetadata {
+            labels: [("team".to_owned(), value.to_owned())].into(),
+            ..Default::default()
+        };
+        let last = crate::api::application::SyncOperationResult {
+            managed_namespace_metadata: Some(metadata("old")),
+            ..Default::default()
+        };
+        let policy = app.spec.sync_policy.get_or_insert_default();
+        policy.managed_namespace_metadata = Some(metadata("old"));
+        policy.automated = Some(crate::api::application::SyncPolicyAutomated { allow_empty: true, ..Default::default() });
+        app.status.get_or_insert_default().operation_state =
+            Some(OperationState { phase: "Succeeded".into(), sync_result: Some(last), ..OperationState::default() });
+        let none = Comparison::default();
+        assert_eq!(code(&app, &none), SyncCode::Synced);
+        app.spec.sync_policy.get_or_insert_default().managed_namespace_metadata = Some(metadata("new"));
+        assert_eq!(code(&app, &none), SyncCode::OutOfSync);
+        let now = at("2026-01-01T00:00:00Z");
+        assert_eq!(decide(&app, &none, &["new".into()], now), Decision::Nothing, "prune is off");
+        if let Some(automated) = app.spec.sync_policy.as_mut().and_then(|policy| policy.automated.as_mut()) {
+            automated.prune = true;
+        }
+        assert!(matches!(decide(&app, &none, &["new".into()], now), Decision::Start(_)));
     }
 
     #[test]

@@ -166,3 +166,47 @@ impl Comparison {
         self.items.values().filter(|item| item.counts() && item.code != SyncCode::Synced)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::resource::annotations::TRACKING_ID;
+
+    fn extra(metadata: &Value) -> Item {
+        let mut object = json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "a", "namespace": "prod" } });
+        for (key, value) in metadata.as_object().into_iter().flatten() {
+            object["metadata"][key] = value.clone();
+        }
+        let live = LiveObject::from_object(Object::from_value(object).unwrap_or_default());
+        Item::new(live.key.clone(), None, Some(Arc::new(live)))
+    }
+
+    fn code(item: &Item) -> SyncCode {
+        Comparison { items: [(item.key.clone(), item.clone())].into() }.code()
+    }
+
+    /// T23 and T24.
+    #[test]
+    fn objects_that_carry_a_copied_mark_stay_out_of_it() {
+        let marked = |id: &str| json!({ TRACKING_ID: id });
+        let own = extra(&json!({ "annotations": marked("web:/ConfigMap:prod/a") }));
+        assert!(own.counts() && own.requires_pruning());
+        let copy = extra(&json!({ "annotations": marked("web:/ConfigMap:other/a") }));
+        assert!(!copy.counts() && !copy.requires_pruning());
+        assert_eq!(code(&copy), SyncCode::Synced);
+        let owners = json!([{ "apiVersion": "v1", "kind": "Pod", "name": "p", "uid": "u" }]);
+        let owned = extra(&json!({ "annotations": marked("web:/ConfigMap:prod/a"), "ownerReferences": owners }));
+        assert!(!owned.requires_pruning());
+    }
+
+    /// T38.
+    #[test]
+    fn an_extra_object_may_not_count_and_is_pruned_all_the_same() {
+        let item =
+            extra(&json!({ "annotations": { TRACKING_ID: "web:/ConfigMap:prod/a", COMPARE_OPTIONS: "IgnoreExtraneous" } }));
+        assert_eq!((item.code, code(&item)), (SyncCode::OutOfSync, SyncCode::Synced));
+        assert!(item.requires_pruning());
+    }
+}

@@ -10,9 +10,12 @@
 //! Results so far live in `status.operationState.syncResult`, so a restart continues by planning again.
 
 pub mod automation;
+pub mod budget;
 pub mod comparison;
 pub mod confirmation;
+pub mod deletion;
 pub mod execute;
+pub mod hold;
 pub mod hooks;
 pub mod load;
 pub mod plan;
@@ -23,7 +26,6 @@ pub mod targets;
 pub mod tasks;
 #[cfg(test)]
 mod testing;
-pub mod unsupported;
 
 pub use comparison::{Comparison, Item};
 pub use plan::Plan;

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use crate::api::Application;
 use crate::api::application::{OperationState, SyncOperationResource};
 use crate::resource::Object;
+use crate::sync::budget::Budget;
 use crate::sync::confirmation;
 use crate::sync::hooks::Attempt;
 
@@ -20,6 +21,8 @@ pub struct Policy {
     pub never_prune: bool,
     /// `Prune=confirm` for the whole application.
     pub confirm_prunes: bool,
+    /// How much may be deleted without an approval.
+    pub budget: Budget,
     /// A person has approved deletions since the operation began.
     pub deletion_approved: bool,
     /// `ApplyOutOfSyncOnly=true`.
@@ -60,6 +63,7 @@ impl Policy {
             prune_last: option("PruneLast=true"),
             never_prune: option("Prune=false"),
             confirm_prunes: option("Prune=confirm"),
+            budget: Budget::default(),
             deletion_approved: confirmation::is_approved_since(app, since),
             out_of_sync_only: option("ApplyOutOfSyncOnly=true"),
             allow_missing_kinds: option("SkipDryRunOnMissingResource=true"),

@@ -365,6 +365,21 @@ fn one_bad_file_and_nothing_is_written() {
 }
 
 #[test]
+fn templates_below_a_folder_are_left_out_and_named() {
+    let place = Place::new();
+    let certificate = key("new.crt");
+    place.write("repo/db.yaml", &secret("db", &[("password", MARKER)]));
+    place.write(
+        "repo/chart/templates/db.yaml",
+        "{{- if .Values.db }}\nkind: Secret\nstringData: {a: {{ .Values.a }}}\n{{- end }}\n",
+    );
+    let sealed = place.run(&["seal", "-R", "repo", "--cert", &certificate], b"").ends(0);
+    assert!(sealed.stderr.contains("left out, as templates are no manifests: repo/chart/templates/db.yaml"), "{}", sealed.stderr);
+    assert!(place.has("repo/db.sealed.yaml"));
+    place.run(&["seal", "-R", "repo/chart/templates/db.yaml", "--cert", &certificate], b"").ends(2);
+}
+
+#[test]
 fn line_ends_of_windows_stay_as_they_are() {
     let place = Place::new();
     let (keys, certificate) = (format!("{},{}", key("new.key"), key("old.key")), key("new.crt"));

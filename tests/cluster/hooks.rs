@@ -76,6 +76,13 @@ impl Bench {
         self.wait(name, phase, |status| status.operation_state.as_ref().is_some_and(|state| state.phase == phase)).await
     }
 
+    /// Changes an Application in a way that only wakes its controller.
+    async fn annotate(&self, name: &str) {
+        let now = Timestamp::now().to_string();
+        let change = json!({ "metadata": { "annotations": { "example.com/woken": now } } });
+        self.apps().patch(name, &PatchParams::default(), &Patch::Merge(change)).await.unwrap();
+    }
+
     async fn approve(&self, name: &str) {
         let now = Timestamp::now().to_string();
         let approval = json!({ "metadata": { "annotations": { "argocd.argoproj.io/deletion-approved": now } } });
@@ -104,9 +111,7 @@ async fn phases_run_in_order_and_hooks_go_by_their_policies() {
     let first = repo.commit("first");
     bench.create(&bench.app("phases", repo.url())).await;
     let status = bench.wait_synced("phases", &first).await;
-    let warnings: Vec<&str> = status.conditions.iter().map(|condition| condition.message.as_str()).collect();
-    assert_eq!(warnings.len(), 1, "{warnings:?}");
-    assert!(warnings[0].starts_with("PreDelete hooks are not run yet (batch/Job"), "{warnings:?}");
+    assert!(status.conditions.is_empty(), "{:?}", status.conditions);
     let state = status.operation_state.clone().unwrap();
     let started: Timestamp = state.started_at.parse().unwrap();
     let smoke = format!("smoke-{}-postsync-{}", &first[..7], started.as_second());
@@ -348,4 +353,58 @@ async fn replace_and_force_overcome_what_apply_cannot_change() {
         .await;
     let map = status.resources.iter().find(|one| one.name == "map").unwrap();
     assert_eq!(map.status, "OutOfSync");
+}
+
+/// PreDelete hooks run before anything goes, PostDelete hooks after everything is gone, each once for this deletion.
+#[tokio::test]
+async fn deletion_hooks_run_around_the_deletion_of_the_objects() {
+    let bench = Bench::start().await;
+    let repo = bench.git.repo("farewell");
+    repo.write("app/settings.yaml", &config_map("settings", "one"));
+    let before = [("hook", "PreSync,PreDelete"), ("hook-delete-policy", "BeforeHookCreation")];
+    repo.write("app/backup.yaml", &waiting_pod("backup", &before));
+    let after = [("hook", "PostDelete"), ("hook-delete-policy", "HookSucceeded")];
+    repo.write("app/bye.yaml", &job("name: bye", "bye:1", &after));
+    repo.write("app/stay.yaml", &job("name: stay", "stay:1", &[("hook", "PostDelete")]));
+    repo.commit("first");
+    let mut app = bench.app("farewell", repo.url());
+    app["metadata"]["finalizers"] = json!(["resources-finalizer.argocd.argoproj.io"]);
+    bench.create(&app).await;
+    let uid_of_sync = bench.pod_uid("backup").await;
+    bench.end_pod("backup", "Succeeded").await;
+    bench.wait_phase("farewell", "Succeeded").await;
+    let finalizers = bench.apps().get("farewell").await.unwrap().metadata.finalizers.unwrap();
+    assert_eq!(finalizers.len(), 5, "{finalizers:?}");
+    assert!(bench.jobs().get_opt("bye").await.unwrap().is_none(), "it is no time to go");
+
+    bench.apps().delete("farewell", &DeleteParams::default()).await.unwrap();
+    eventually("the PreDelete hook to run again", SOON, || async {
+        match bench.pods().get("backup").await {
+            Ok(pod) if pod.metadata.uid.as_deref() != Some(&uid_of_sync) => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
+    assert!(bench.config_maps().get_opt("settings").await.unwrap().is_some(), "nothing goes before the hook is over");
+    bench.end_pod("backup", "Failed").await;
+    bench.wait_condition("farewell", "DeletionError", "PreDelete hook Pod").await;
+    let again = bench.pods();
+    bench.annotate("farewell").await;
+    eventually("the failed hook to be created anew", SOON, || async {
+        let phase = again.get("backup").await.map_err(|error| error.to_string())?.status.unwrap_or_default().phase;
+        if phase.as_deref() == Some("Failed") { Err("the failed one is there".to_owned()) } else { Ok(()) }
+    })
+    .await;
+    bench.end_pod("backup", "Succeeded").await;
+    eventually("the Application to be gone", SOON, || async {
+        match bench.apps().get_opt("farewell").await.unwrap() {
+            None => Ok(()),
+            Some(app) => Err(format!("{:?} {}", app.metadata.finalizers, app.data["status"]["conditions"])),
+        }
+    })
+    .await;
+    assert!(bench.config_maps().get_opt("settings").await.unwrap().is_none());
+    assert!(bench.jobs().get_opt("bye").await.unwrap().is_none_or(|job| job.metadata.deletion_timestamp.is_some()));
+    let stays = bench.jobs().get("stay").await.unwrap();
+    assert!(stays.metadata.finalizers.unwrap_or_default().iter().all(|one| one != FINALIZER), "nothing holds it");
 }

@@ -297,6 +297,13 @@ async fn a_repository_is_sealed_verified_explained_and_resealed_by_the_controlle
     let first = format!("# mine\n{}", std::fs::read_to_string(&file).unwrap());
     std::fs::write(&file, &first).unwrap();
     assert_eq!(gitops(&["verify", &file, "--online"], "").status.code(), Some(0));
+    // More than the controller lets one client ask at once: it is waited for.
+    for copy in ["a", "b", "c", "d", "e"] {
+        std::fs::create_dir_all(path(copy)).unwrap();
+        std::fs::copy(&file, path(&format!("{copy}/db.yaml"))).unwrap();
+    }
+    let all = gitops(&["verify", &path(""), "--online"], "");
+    assert!(all.status.success() && text(&all).contains("6 of them SealedSecrets"), "{}", text(&all));
     std::fs::write(&moved, first.replacen("name: db", "name: moved", 1)).unwrap();
     let refused = gitops(&["verify", &moved, "--online"], "");
     assert_eq!(refused.status.code(), Some(1), "{}", text(&refused));

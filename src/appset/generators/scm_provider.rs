@@ -86,17 +86,19 @@ fn paths_permitted(
     branch: &Branch,
     scope: &Scope<'_>,
 ) -> Result<bool, Stop> {
-    let wanted =
-        filter.paths_exist.iter().map(|path| (path, true)).chain(filter.paths_do_not_exist.iter().map(|path| (path, false)));
-    for (path, wanted) in wanted {
+    let exist = filter.paths_exist.iter().map(|path| (path, true));
+    // All are asked for at once, although the first one may decide.
+    let (mut missing, mut permitted) = (false, true);
+    for (path, wanted) in exist.chain(filter.paths_do_not_exist.iter().map(|path| (path, false))) {
         let path = path.trim_end_matches('/').to_owned();
-        let request = Request::PathExists(question.to_owned(), repository.clone(), branch.clone(), path);
-        let Answer::Exists(exists) = scope.ask(request)? else { return Err(unexpected()) };
-        if *exists != wanted {
-            return Ok(false);
+        match scope.ask(Request::PathExists(question.to_owned(), repository.clone(), branch.clone(), path)) {
+            Ok(Answer::Exists(exists)) => permitted &= *exists == wanted,
+            Ok(_) => return Err(unexpected()),
+            Err(Stop::Missing) => missing = true,
+            Err(stop) => return Err(stop),
         }
     }
-    Ok(true)
+    if missing { Err(Stop::Missing) } else { Ok(permitted) }
 }
 
 fn params_of(repository: &Repository, branch: &Branch) -> Params {

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use clap::Args;
 use jiff::Timestamp;
 
+use crate::api::AppProject;
 use crate::api::application::{ApplicationSource, OperationState};
 use crate::cli::output::{Output, print_document};
 use crate::cli::{CommandResult, Context, Exit};
@@ -13,7 +14,7 @@ use crate::ui::table::Table;
 use crate::ui::{age, paint, stream, text};
 
 use super::model::{path_or_chart, revisions};
-use super::{App, AppRef, refresh, select};
+use super::{App, AppRef, refresh, select, windows};
 
 /// Show one Application: where it comes from, where it goes, what state it is in.
 ///
@@ -53,12 +54,15 @@ pub async fn run(args: GetArgs, cx: &Context) -> CommandResult {
     match output {
         Output::Json | Output::Yaml => print_document(output, &app.raw)?,
         Output::Name => stream::out(&format!("application.argoproj.io/{}\n", app.name())),
-        Output::Human | Output::Wide => stream::out(&describe(&app, args.show_operation, age::now())),
+        Output::Human | Output::Wide => {
+            let project = windows::project_of(cx, &app.app).await;
+            stream::out(&describe(&app, project.as_ref(), args.show_operation, age::now()));
+        }
     }
     Ok(Exit::Done)
 }
 
-fn describe(app: &App, show_operation: bool, now: Timestamp) -> String {
+fn describe(app: &App, project: Option<&AppProject>, show_operation: bool, now: Timestamp) -> String {
     let mut page = String::new();
     let mut fact = |name: &str, value: String| {
         if !value.is_empty() {
@@ -73,6 +77,10 @@ fn describe(app: &App, show_operation: bool, now: Timestamp) -> String {
         fact("Source:", text::clean(&describe_source(source)));
     }
     fact("Auto-sync:", app.auto_sync());
+    if let Some((verdict, assigned)) = project.and_then(|project| windows::describe(project, &app.app, now)) {
+        fact("Sync window:", text::clean(&verdict));
+        fact("Windows:", text::clean(&assigned));
+    }
     fact("Sync:", [paint::status(app.sync()), at(&app.revision())].concat());
     let health_message = app.status().and_then(|status| status.health.as_ref()).map(|health| text::clean(&health.message));
     fact(

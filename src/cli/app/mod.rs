@@ -12,6 +12,7 @@ pub mod history;
 pub mod list;
 mod model;
 mod options;
+pub mod pause;
 pub mod refresh;
 pub mod rollback;
 mod select;
@@ -19,6 +20,7 @@ pub mod set;
 pub mod status;
 pub mod sync;
 pub mod wait;
+mod windows;
 pub mod workshop;
 
 pub use change::Change;
@@ -52,6 +54,8 @@ pub(super) enum AppCommand {
     Set(Box<set::SetArgs>),
     #[command(visible_alias = "rm")]
     Delete(delete::DeleteArgs),
+    Pause(pause::PauseArgs),
+    Resume(pause::ResumeArgs),
 }
 
 pub(super) async fn run(command: AppCommand, cx: &Context) -> CommandResult {
@@ -71,5 +75,7 @@ pub(super) async fn run(command: AppCommand, cx: &Context) -> CommandResult {
         AppCommand::Create(args) => create::run(*args, cx).await,
         AppCommand::Set(args) => set::run(*args, cx).await,
         AppCommand::Delete(args) => delete::run(args, cx).await,
+        AppCommand::Pause(args) => pause::pause(args, cx).await,
+        AppCommand::Resume(args) => pause::resume(args, cx).await,
     }
 }

@@ -1,40 +1,57 @@
-//! `rollback`: syncs to what an earlier sync deployed.
+//! `rollback`: brings back what an earlier sync deployed.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use clap::{ArgAction, Args};
+use jiff::Timestamp;
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
-use super::sync::{initiator, watch_and_finish};
-use super::{App, AppRef, select};
 use crate::api::Application;
 use crate::api::application::{Operation, OperationInitiator, RevisionHistory, SyncOperation, SyncStrategy, SyncStrategyOptions};
 use crate::cli::output::Output;
 use crate::cli::{CommandResult, Context, Exit, Failure, duration};
-use crate::ui::stream;
+use crate::resource::annotations::HOLD;
+use crate::sync::hold::{Hold, Kind};
+use crate::ui::{age, stream};
 
-/// Go back to what an earlier sync deployed.
+use super::model::revisions;
+use super::sync::{initiator, refuse_when_busy, request_patch, watch_and_finish};
+use super::{App, AppRef, select, wait};
+
+/// How long an operation that is ended for the rollback may take to end.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Bring back what an earlier sync deployed.
 ///
-/// Applies the source, options and revision that the history holds, without hooks. Automated sync would undo it at once, so it is
-/// refused while that is on, unless --pause-auto switches it off.
+/// Without an ID it is the sync before the last one. Where the Application syncs by itself, automatic syncs are held, so that Git
+/// does not undo the rollback; the hold ends by itself at the next revision after the bad one, or with `resume`. A sync that runs
+/// by itself is ended first. Hooks are not run.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  kubectl gitops rollback web 3 --pause-auto")]
+#[command(after_help = "Example:\n  kubectl gitops rollback web --reason \"checkout answers 500\"")]
 pub struct RollbackArgs {
     /// The Application, as NAME or NAMESPACE/NAME
     name: String,
-    /// ID of the history; the sync before the last one when absent
+    /// Which sync, as `history` counts them
+    #[arg(allow_negative_numbers = true)]
     id: Option<i64>,
-    /// Delete objects that the earlier source does not have
+    /// Delete objects that the earlier state did not have
     #[arg(long, value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1, require_equals = true,
           default_missing_value = "true", default_value = "false", hide_default_value = true, hide_possible_values = true)]
     prune: bool,
-    /// Switch automated sync off; kubectl gitops app set NAME --auto switches it on again
-    #[arg(long)]
+    /// Accepted and not needed: automatic syncs are held anyway
+    #[arg(long, hide = true)]
     pause_auto: bool,
     /// Only check, in the controller and the API server
     #[arg(long)]
     dry_run: bool,
+    /// Why, for those who find the hold
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    reason: String,
+    /// How long automatic syncs are held at most
+    #[arg(long = "for", value_name = "DURATION", value_parser = duration::parse)]
+    hold_for: Option<Duration>,
     /// Do not wait for the end
     #[arg(long)]
     r#async: bool,
@@ -46,144 +63,173 @@ pub struct RollbackArgs {
     output: Option<Output>,
 }
 
-/// Rolls back.
+/// Requests the rollback and watches it.
 ///
 /// # Errors
-/// When the history has no such entry, automated sync is on, another operation runs, or the API server refuses.
+/// When there is no such sync, something else runs, or the API server refuses.
 pub async fn run(args: RollbackArgs, cx: &Context) -> CommandResult {
-    const ATTEMPTS: usize = 10;
     let reference = AppRef::parse(&args.name, cx)?;
-    let who = initiator(cx).await;
-    let api = select::api(cx.client().await?, &reference.namespace);
-    for _ in 0..ATTEMPTS {
-        let app = select::get(cx, &reference).await?;
-        if let Some(reason) = &app.unreadable {
-            return Err(Failure::new(format!("{}: {reason}", app.name())));
-        }
-        super::sync::refuse_when_busy(&app.app)?;
-        let entry = chosen(&app, args.id)?;
-        refuse_automated(&app.app, args.pause_auto)?;
-        let patch = patch(&app.app, entry, &args, &who);
-        match api.patch(&reference.name, &PatchParams::default(), &Patch::Merge(patch)).await {
-            Ok(object) => {
-                let at = super::revisions(&entry.revision, &entry.revisions);
-                stream::say(&format!("{reference} goes back to {at}, deployed at {} (ID {})", entry.deployed_at, entry.id));
-                if args.r#async {
-                    return Ok(Exit::Done);
-                }
-                let started = [(reference, App::from(object))].into();
-                return watch_and_finish(cx, started, args.timeout, args.dry_run, args.output).await;
-            }
-            Err(kube::Error::Api(status)) if status.code == 409 => {}
-            Err(error) => return Err(cx.explain(&error, &format!("roll back application {reference}"))),
-        }
+    let app = select::get(cx, &reference).await?;
+    if let Some(reason) = &app.unreadable {
+        return Err(Failure::new(format!("{}: {reason}", app.name())));
     }
-    Err(Failure::new(format!("{reference} changes too fast to be rolled back")).with_hint("try again"))
+    let history = app.status().map(|status| status.history.as_slice()).unwrap_or_default();
+    let entry = choose(&app.full_name(), history, args.id)?.clone();
+    let by = initiator(cx).await;
+    let hold = if args.dry_run { None } else { hold(&app.app, &by, &args.reason, args.hold_for, age::now()) };
+    let app = ended_automation(cx, app, hold.as_ref()).await?;
+    let operation = operation(&app.app, &entry, args.prune, args.dry_run, &by);
+    refuse_when_busy(&app.app)?;
+    let app = write(cx, &reference, patch(&app.app, &operation, hold.as_ref()), "roll back").await?;
+    tell(&app, &entry, hold.as_ref());
+    if args.r#async {
+        stream::say(&format!("rollback requested for {reference}; kubectl gitops wait {reference} --for operation"));
+        return Ok(Exit::Done);
+    }
+    watch_and_finish(cx, BTreeMap::from([(reference, app)]), args.timeout, args.dry_run, args.output).await
 }
 
-/// The entry of the history with this ID, or the one before the last.
-fn chosen(app: &App, id: Option<i64>) -> Result<&RevisionHistory, Failure> {
-    let history = app.status().map(|status| status.history.as_slice()).unwrap_or_default();
+fn tell(app: &App, entry: &RevisionHistory, hold: Option<&Hold>) {
+    let to = revisions(&entry.revision, &entry.revisions);
+    stream::say(&format!("rolling {} back to sync {} at {to}", app.name(), entry.id));
+    if hold.is_some() {
+        let name = app.name();
+        stream::say(&format!("auto-sync is held until a revision after the bad one is there; now: kubectl gitops resume {name}"));
+    }
+}
+
+/// The sync to go back to: the one before the last, or that with the number.
+fn choose<'a>(name: &str, history: &'a [RevisionHistory], id: Option<i64>) -> Result<&'a RevisionHistory, Failure> {
     let found = match id {
         Some(id) => history.iter().find(|entry| entry.id == id),
-        None => history.len().checked_sub(2).and_then(|index| history.get(index)),
+        None => history.iter().rev().nth(1),
     };
     found.ok_or_else(|| {
         let what = id.map_or_else(|| "no sync before the last one".to_owned(), |id| format!("no sync with ID {id}"));
-        let known: Vec<String> = history
-            .iter()
-            .map(|entry| format!("{} ({})", entry.id, super::revisions(&entry.revision, &entry.revisions)))
-            .collect();
-        let known = if known.is_empty() { "it has none".to_owned() } else { known.join(", ") };
-        Failure::new(format!("the history of {} holds {what}", app.full_name()))
-            .with_hint(format!("kept are: {known}; spec.revisionHistoryLimit says how many"))
+        let kept = |entry: &RevisionHistory| format!("{} ({})", entry.id, revisions(&entry.revision, &entry.revisions));
+        let kept = history.iter().map(kept).collect::<Vec<_>>().join(", ");
+        let kept = if kept.is_empty() { "it has none" } else { &kept };
+        Failure::new(format!("the history of {name} holds {what}"))
+            .with_hint(format!("kept are: {kept}; spec.revisionHistoryLimit says how many"))
     })
 }
 
-fn refuse_automated(app: &Application, pause: bool) -> Result<(), Failure> {
-    if app.automated().is_none() || pause {
-        return Ok(());
-    }
-    let name = app.name();
-    Err(Failure::new(format!("{name} syncs automatically; git would undo the rollback"))
-        .with_hint(format!("kubectl gitops rollback {name} --pause-auto, or revert the commit in Git")))
+/// Where nobody syncs by itself there is nothing to hold.
+fn hold(app: &Application, by: &str, reason: &str, length: Option<Duration>, now: Timestamp) -> Option<Hold> {
+    app.automated()?;
+    let compared = app.status.as_ref().and_then(|status| status.sync.as_ref());
+    let revisions =
+        compared.map(|sync| if sync.revisions.is_empty() { vec![sync.revision.clone()] } else { sync.revisions.clone() });
+    Some(Hold {
+        kind: Kind::Rollback,
+        by: by.to_owned(),
+        at: Some(now),
+        reason: reason.to_owned(),
+        until: length.and_then(|length| now.checked_add(length).ok()),
+        revisions: revisions.unwrap_or_default(),
+    })
 }
 
-/// The patch that requests it; it applies only to the object as it was read.
-///
-/// Source: Argo CD 3.5, rollback of its API server: the source of the history, strategy `apply`, the sync options of the spec.
-fn patch(app: &Application, entry: &RevisionHistory, args: &RollbackArgs, who: &str) -> Value {
-    let policy = app.spec.sync_policy.as_ref();
-    let operation = Operation {
+/// Source: Argo CD 3.5 (reference section 2.2); hooks are left out.
+fn operation(app: &Application, entry: &RevisionHistory, prune: bool, dry_run: bool, by: &str) -> Operation {
+    let options = app.spec.sync_policy.as_ref().map(|policy| policy.sync_options.clone()).unwrap_or_default();
+    Operation {
         sync: Some(SyncOperation {
             revision: entry.revision.clone(),
             revisions: entry.revisions.clone(),
-            source: entry.source.clone().filter(|_| entry.sources.is_empty()),
+            source: entry.source.clone(),
             sources: entry.sources.clone(),
-            prune: args.prune,
-            dry_run: args.dry_run,
-            sync_options: policy.map(|policy| policy.sync_options.clone()).unwrap_or_default(),
+            prune,
+            dry_run,
+            sync_options: options,
             sync_strategy: Some(SyncStrategy { apply: Some(SyncStrategyOptions::default()), hook: None }),
             ..SyncOperation::default()
         }),
-        initiated_by: Some(OperationInitiator { username: who.to_owned(), automated: false }),
+        initiated_by: Some(OperationInitiator { username: by.to_owned(), automated: false }),
         ..Operation::default()
-    };
-    let mut patch = super::sync::request_patch(app, &operation);
-    if app.automated().is_some() && args.pause_auto && !args.dry_run {
-        patch["spec"] = json!({ "syncPolicy": { "automated": { "enabled": false } } });
+    }
+}
+
+/// Request and hold in one write: in between, nobody may sync.
+fn patch(app: &Application, operation: &Operation, hold: Option<&Hold>) -> Value {
+    let mut patch = request_patch(app, operation);
+    if let Some(hold) = hold {
+        patch["metadata"]["annotations"] = json!({ HOLD: hold.to_annotation() });
     }
     patch
 }
 
+/// Ends a sync that runs by itself, with the hold in place so that no other begins. Other operations stay.
+async fn ended_automation(cx: &Context, app: App, hold: Option<&Hold>) -> Result<App, Failure> {
+    let state = app.operation_state().filter(|_| app.app.operation.is_some());
+    let automated = state.and_then(|state| state.operation.initiated_by.as_ref()).is_some_and(|who| who.automated);
+    let Some(hold) = hold.filter(|_| automated) else { return Ok(app) };
+    let reference = app.reference();
+    stream::say(&format!("ending the sync of {} that runs by itself", app.name()));
+    let change = json!({
+        "metadata": { "annotations": { HOLD: hold.to_annotation() } },
+        "status": { "operationState": { "phase": "Terminating" } },
+    });
+    write(cx, &reference, change, "end the running sync of").await?;
+    wait::until_idle(cx, &reference, PATIENCE).await
+}
+
+async fn write(cx: &Context, reference: &AppRef, change: Value, what: &str) -> Result<App, Failure> {
+    let api = select::api(cx.client().await?, &reference.namespace);
+    match api.patch(&reference.name, &PatchParams::default(), &Patch::Merge(change)).await {
+        Ok(object) => Ok(App::from(object)),
+        Err(kube::Error::Api(status)) if status.code == 409 => {
+            Err(Failure::new(format!("{reference} changed meanwhile")).with_hint("try again"))
+        }
+        Err(error) => Err(cx.explain(&error, &format!("{what} application {:?} in {:?}", reference.name, reference.namespace))),
+    }
+}
+
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
-    use super::super::model::tests::app;
     use super::*;
 
-    fn entry(id: i64, revision: &str) -> Value {
-        json!({"id": id, "revision": revision, "deployedAt": "2026-11-01T00:00:00Z", "source": {"repoURL": "u", "path": "old"}})
-    }
-
-    fn args(pause_auto: bool) -> RollbackArgs {
-        RollbackArgs {
-            name: "web".into(),
-            id: None,
-            prune: false,
-            pause_auto,
-            dry_run: false,
-            r#async: false,
-            timeout: Duration::ZERO,
-            output: None,
-        }
+    fn app(policy: &Value) -> Application {
+        let entry = |id: i64| {
+            json!({ "id": id, "revision": format!("r{id}"), "deployedAt": "2026-01-01T00:00:00Z",
+            "source": { "repoURL": "https://git/web", "path": format!("v{id}") } })
+        };
+        serde_json::from_value(json!({ "metadata": { "name": "web", "namespace": "argocd", "resourceVersion": "7" },
+            "spec": { "syncPolicy": policy },
+            "status": { "history": [entry(3), entry(4), entry(5)], "sync": { "status": "Synced", "revision": "r5" } } }))
+        .unwrap()
     }
 
     #[test]
-    fn the_entry_before_the_last_one_is_meant_unless_an_id_is_given() {
-        let app = app(json!({"status": {"history": [entry(3, "a"), entry(4, "b"), entry(5, "c")]}}));
-        assert_eq!(chosen(&app, None).unwrap().id, 4);
-        assert_eq!(chosen(&app, Some(3)).unwrap().id, 3);
-        let failure = chosen(&app, Some(1)).unwrap_err();
-        assert!(failure.what.contains("no sync with ID 1") && failure.hint.unwrap().contains("3 (a), 4 (b), 5 (c)"));
-        let once = super::super::model::tests::app(json!({"status": {"history": [entry(1, "a")]}}));
-        assert!(chosen(&once, None).is_err());
+    fn without_a_number_it_is_the_sync_before_the_last() {
+        let app = app(&json!({}));
+        let history = &app.status.as_ref().unwrap().history;
+        assert_eq!(choose("web", history, None).unwrap().id, 4);
+        assert_eq!(choose("web", history, Some(3)).unwrap().id, 3);
+        assert_eq!(choose("web", history, Some(9)).unwrap_err().what, "the history of web holds no sync with ID 9");
+        assert_eq!(choose("web", &history[..1], None).unwrap_err().what, "the history of web holds no sync before the last one");
     }
 
     #[test]
-    fn the_old_source_is_applied_without_hooks_and_auto_sync_is_paused_when_asked() {
-        let app = app(json!({"status": {"history": [entry(3, "abc"), entry(4, "b")]},
-            "spec": {"destination": {}, "source": {"repoURL": "u", "path": "new"},
-                "syncPolicy": {"automated": {"prune": true}, "syncOptions": ["CreateNamespace=true"]}}}));
-        assert!(refuse_automated(&app.app, false).unwrap_err().what.contains("git would undo"));
-        refuse_automated(&app.app, true).unwrap();
-        let patch = patch(&app.app, chosen(&app, None).unwrap(), &args(true), "ann");
-        let sync = &patch["operation"]["sync"];
-        assert_eq!(sync["revision"], "abc");
-        assert_eq!(sync["source"]["path"], "old");
-        assert_eq!(sync["syncStrategy"], json!({"apply": {}}));
-        assert_eq!(sync["syncOptions"], json!(["CreateNamespace=true"]));
-        assert_eq!(patch["spec"], json!({"syncPolicy": {"automated": {"enabled": false}}}));
-        assert_eq!(patch["operation"]["initiatedBy"]["username"], "ann");
+    fn the_request_is_that_of_the_entry_and_carries_the_hold() {
+        let automated = app(&json!({ "automated": {}, "syncOptions": ["CreateNamespace=true"] }));
+        let now = "2026-01-01T10:00:00Z".parse().unwrap();
+        let hold = hold(&automated, "ann", "broken", Some(Duration::from_secs(3600)), now);
+        let entry = &automated.status.as_ref().unwrap().history[1];
+        let patch = patch(&automated, &operation(&automated, entry, true, false, "ann"), hold.as_ref());
+        let expected = json!({ "initiatedBy": { "username": "ann" }, "sync": { "prune": true, "revision": "r4",
+            "source": { "repoURL": "https://git/web", "path": "v4" }, "syncOptions": ["CreateNamespace=true"],
+            "syncStrategy": { "apply": {} } } });
+        assert_eq!(patch["operation"], expected);
+        assert_eq!(patch["metadata"]["resourceVersion"], "7");
+        let written: Hold = serde_json::from_str(patch["metadata"]["annotations"][HOLD].as_str().unwrap()).unwrap();
+        assert_eq!((written.revisions, written.until), (vec!["r5".to_owned()], Some("2026-01-01T11:00:00Z".parse().unwrap())));
+    }
+
+    #[test]
+    fn where_nobody_syncs_by_itself_nothing_is_held() {
+        assert_eq!(hold(&app(&json!({})), "ann", "", None, Timestamp::UNIX_EPOCH), None);
+        assert_eq!(hold(&app(&json!({ "automated": { "enabled": false } })), "ann", "", None, Timestamp::UNIX_EPOCH), None);
     }
 }

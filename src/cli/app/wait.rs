@@ -152,6 +152,23 @@ pub async fn run(args: WaitArgs, cx: &Context) -> CommandResult {
     waiting.finish(&args)
 }
 
+/// Waits until no operation of an Application runs, and gives it back as it is then.
+///
+/// # Errors
+/// When one still runs at the end of the time, the Application is gone, or the API server refuses.
+pub(super) async fn until_idle(cx: &Context, name: &AppRef, patience: Duration) -> Result<App, Failure> {
+    let deadline = Instant::now() + patience;
+    let mut follower = Follower::these(cx, [name.clone()]).await?;
+    while let Some(change) = next_before(&mut follower, cx, Some(deadline)).await? {
+        match change {
+            Change::Now(app) if app.app.operation.is_none() => return Ok(*app),
+            Change::Now(_) => {}
+            Change::Gone(_) => return Err(Failure::new(format!("{name} is gone"))),
+        }
+    }
+    Err(Failure::new(format!("{name}: the running operation did not end")).with_hint("kubectl gitops doctor"))
+}
+
 async fn look_once(waiting: &mut Waiting, names: &[AppRef], cx: &Context) -> Result<(), Failure> {
     for name in names {
         match super::api(cx.client().await?, &name.namespace).get_opt(&name.name).await {

@@ -7,8 +7,10 @@ use super::input::{Others, Source};
 use super::job::Job;
 use crate::cli::Failure;
 use crate::cli::secrets::files;
+use crate::ui::stream;
 
-/// One job for each file with Secrets.
+/// One job for each file with Secrets. A Helm template below a folder is left out and named; any other text that cannot be read is
+/// an error.
 pub fn jobs(args: &SealArgs) -> Result<Vec<Job>, Failure> {
     let given: Vec<PathBuf> = args.files.iter().chain(&args.filenames).cloned().collect();
     let mut jobs: Vec<Job> = Vec::new();
@@ -18,7 +20,14 @@ pub fn jobs(args: &SealArgs) -> Result<Vec<Job>, Failure> {
             if !text.contains("Secret") || jobs.iter().flat_map(|job| &job.sources).any(|source| source.file == file) {
                 continue;
             }
-            let source = Source::parse(&file, text, Others::Leave)?;
+            let is_template = &file != path && text.contains("{{");
+            let source = match Source::parse(&file, text, Others::Leave) {
+                Err(failure) if is_template => {
+                    stream::say(&format!("left out, as templates are no manifests: {}", failure.what));
+                    continue;
+                }
+                other => other?,
+            };
             if source.secrets.is_empty() {
                 continue;
             }

@@ -39,9 +39,8 @@ async fn pass(object: &DynamicObject, cx: &Context) -> Result<Action, Error> {
         Ok(set) => Arc::new(with_newest_status(set, cx).await?),
         Err(message) => return report_unreadable(object, &message, cx).await,
     };
-    let live = live_applications(&set, cx);
     if set.metadata.deletion_timestamp.is_some() {
-        return deletion::step(&set, &live, cx).await;
+        return deletion::step(&set, &live_applications(&set, &BTreeSet::new(), cx), cx).await;
     }
     hold_for_deletion_order(&set, cx).await?;
     let found = match read(&set, cx).await {
@@ -49,11 +48,11 @@ async fn pass(object: &DynamicObject, cx: &Context) -> Result<Action, Error> {
         Err(error) => {
             let problem = Problem { reason: error.reason(), message: one_line(&error, &error) };
             let outcome = Outcome { generation: Some(problem), rollout: rollout_as_before(&set), ..Outcome::default() };
-            record(&set, outcome, &live, None, cx).await?;
+            record(&set, outcome, &live_applications(&set, &BTreeSet::new(), cx), None, cx).await?;
             return Ok(Action::requeue(AFTER_ERROR));
         }
     };
-    let (outcome, statuses, live) = bring_about(&set, found, live, cx).await;
+    let (outcome, statuses, live) = bring_about(&set, found, cx).await;
     let retry = match &outcome.problem {
         Some(problem) if problem.reason == "ApplicationValidationError" => Some(AFTER_ERROR),
         Some(_) => Some(AFTER_WRITE_ERROR),
@@ -83,19 +82,24 @@ async fn with_newest_status(set: ApplicationSet, cx: &Context) -> Result<Applica
     }
 }
 
-/// The Applications of its namespace, as JSON.
-fn live_applications(set: &ApplicationSet, cx: &Context) -> Vec<Json> {
+/// The Applications that it owns or whose names it generates, as JSON.
+fn live_applications(set: &ApplicationSet, generated: &BTreeSet<String>, cx: &Context) -> Vec<Json> {
+    let concerns = |app: &DynamicObject| {
+        let mut references = app.metadata.owner_references.iter().flatten();
+        let owned = references.any(|reference| reference.kind == "ApplicationSet" && reference.name == set.name());
+        app.metadata.namespace.as_deref() == Some(set.namespace()) && (owned || generated.contains(&app.name_any()))
+    };
     let state = cx.apps.state();
-    let here = state.iter().filter(|app| app.metadata.namespace.as_deref() == Some(set.namespace()));
-    here.filter_map(|app| serde_json::to_value(app.as_ref()).ok()).collect()
+    state.iter().filter(|app| concerns(app)).filter_map(|app| serde_json::to_value(app.as_ref()).ok()).collect()
 }
 
 type Brought = (Outcome, Option<Vec<rollout::AppStatus>>, Vec<Json>);
 
 /// Decides and writes; says how it went, and what there is now.
-async fn bring_about(set: &ApplicationSet, found: Read, mut live: Vec<Json>, cx: &Context) -> Brought {
+async fn bring_about(set: &ApplicationSet, found: Read, cx: &Context) -> Brought {
     let Read { applications, inputs } = found;
     let generated: BTreeSet<String> = applications.iter().map(|app| name_of(app).to_owned()).collect();
+    let mut live = live_applications(set, &generated, cx);
     let (mut wanted, invalid) = validate(applications, &inputs);
     let steps = set.rollout_steps().filter(|steps| cx.options.progressive_syncs && !steps.is_empty());
     if steps.is_some() {
@@ -267,7 +271,7 @@ async fn report_unreadable(object: &DynamicObject, message: &str, cx: &Context) 
     named.status = object.data.get("status").cloned();
     let message = format!("the ApplicationSet cannot be read: {message} (hint: correct the field)");
     let problem = Problem { reason: "ErrorOccurred", message };
-    let live = live_applications(&named, cx);
+    let live = live_applications(&named, &BTreeSet::new(), cx);
     let outcome = Outcome { generation: Some(problem), ..Outcome::default() };
     record(&named, outcome, &live, None, cx).await?;
     tracing::warn!(applicationset = object.name_any(), "it cannot be read");

@@ -8,7 +8,8 @@ use futures::StreamExt;
 use serde_json::Value as Json;
 
 use super::Context;
-use super::{decisions, plugin, scm};
+use super::scm::Providers;
+use super::{decisions, plugin};
 use crate::advice::one_line;
 use crate::api::ApplicationSet;
 use crate::appset::{self, Answer, GenerateError, Generation, Inputs, Request, Tree};
@@ -17,8 +18,8 @@ use crate::world::ThisMachine;
 
 /// Questions that are asked side by side.
 const SIDE_BY_SIDE: usize = 8;
-/// Rounds of questions: every generator asks at most three times, and they are nested three deep at most.
-const MAX_ROUNDS: usize = 12;
+/// Rounds of questions: a generator asks a few times, once more for each filter, and they are nested three deep at most.
+const MAX_ROUNDS: usize = 64;
 /// Longest time that one question may take.
 const TIME_LIMIT: Duration = Duration::from_secs(120);
 /// Largest file that is read for parameters.
@@ -43,37 +44,59 @@ pub async fn read(set: &Arc<ApplicationSet>, cx: &Context) -> Result<Read, Gener
         new_file_globbing: cx.options.new_file_globbing,
         ..Inputs::default()
     };
-    let freshness = freshness(set, cx);
-    let repositories = Mutex::default();
-    let outcome = rounds(set, &mut inputs, freshness, &repositories, cx).await;
-    cx.remember_repositories(set, repositories.into_inner().unwrap_or_default());
+    let pass = Pass { set, freshness: freshness(set, cx), repositories: Mutex::default(), providers: Providers::default(), cx };
+    let outcome = pass.rounds(&mut inputs).await;
+    cx.remember_repositories(set, pass.repositories.into_inner().unwrap_or_default());
     Ok(Read { applications: outcome?, inputs })
 }
 
-async fn rounds(
-    set: &Arc<ApplicationSet>,
-    inputs: &mut Inputs,
+/// What the answers of one pass share.
+struct Pass<'a> {
+    set: &'a Arc<ApplicationSet>,
     freshness: Freshness,
-    repositories: &Mutex<BTreeSet<String>>,
-    cx: &Context,
-) -> Result<Vec<Json>, GenerateError> {
-    for _ in 0..MAX_ROUNDS {
-        match generate(set, inputs).await? {
-            Generation::Applications(applications) => return Ok(applications),
-            Generation::Needs(requests) => {
-                let answers = requests.into_iter().map(|request| async move {
-                    let asked = answer(&request, set, freshness, repositories, cx);
-                    let answer = tokio::time::timeout(TIME_LIMIT, asked)
-                        .await
-                        .unwrap_or_else(|_| Err(format!("no answer within {} s", TIME_LIMIT.as_secs())));
-                    (request, answer)
-                });
-                let answers: Vec<_> = futures::stream::iter(answers).buffer_unordered(SIDE_BY_SIDE).collect().await;
-                inputs.answers.extend(answers);
+    /// Repositories that were read.
+    repositories: Mutex<BTreeSet<String>>,
+    /// Providers that were logged in to.
+    providers: Providers,
+    cx: &'a Context,
+}
+
+impl Pass<'_> {
+    async fn rounds(&self, inputs: &mut Inputs) -> Result<Vec<Json>, GenerateError> {
+        for _ in 0..MAX_ROUNDS {
+            match generate(self.set, inputs).await? {
+                Generation::Applications(applications) => return Ok(applications),
+                Generation::Needs(requests) => {
+                    let answers = requests.into_iter().map(|request| async move {
+                        let answer = tokio::time::timeout(TIME_LIMIT, self.answer(&request)).await;
+                        let late = |_| Err(format!("no answer within {} s", TIME_LIMIT.as_secs()));
+                        (request, answer.unwrap_or_else(late))
+                    });
+                    let answers: Vec<_> = futures::stream::iter(answers).buffer_unordered(SIDE_BY_SIDE).collect().await;
+                    inputs.answers.extend(answers);
+                }
+            }
+        }
+        Err(GenerateError::Options("the generators ask for ever more: nest them less deeply".into()))
+    }
+
+    async fn answer(&self, request: &Request) -> Result<Answer, String> {
+        let cx = self.cx;
+        match request {
+            Request::GitTree { repo, revision, .. } => {
+                if let Ok(mut used) = self.repositories.lock() {
+                    used.insert(repo.clone());
+                }
+                tree(repo, revision, self.freshness, cx).await.map_err(|error| one_line(&error, &error))
+            }
+            Request::GitFile { repo, commit, path } => file(repo, commit, path, cx).await,
+            Request::Plugin { config_map, parameters } => plugin::ask(config_map, parameters, self.set.name(), cx).await,
+            Request::Decisions(section) => decisions::read(section, cx).await,
+            Request::Repositories(_) | Request::Branches(..) | Request::PathExists(..) | Request::PullRequests(_) => {
+                self.providers.answer(request, self.set, cx).await
             }
         }
     }
-    Err(GenerateError::Options("the generators ask for ever more: nest them less deeply".into()))
 }
 
 /// Rendering a thousand Applications takes a while: not on the threads that serve everybody.
@@ -94,29 +117,6 @@ fn freshness(set: &ApplicationSet, cx: &Context) -> Freshness {
     let asked = set.annotation(super::REFRESH).is_some();
     let sooner = appset::requeue_after(set, cx.options.requeue_after).is_some_and(|after| after < cx.poll_interval);
     if asked || sooner { Freshness::Now } else { Freshness::Polled }
-}
-
-async fn answer(
-    request: &Request,
-    set: &ApplicationSet,
-    freshness: Freshness,
-    repositories: &Mutex<BTreeSet<String>>,
-    cx: &Context,
-) -> Result<Answer, String> {
-    match request {
-        Request::GitTree { repo, revision, .. } => {
-            if let Ok(mut used) = repositories.lock() {
-                used.insert(repo.clone());
-            }
-            tree(repo, revision, freshness, cx).await.map_err(|error| one_line(&error, &error))
-        }
-        Request::GitFile { repo, commit, path } => file(repo, commit, path, cx).await,
-        Request::Plugin { config_map, parameters } => plugin::ask(config_map, parameters, set.name(), cx).await,
-        Request::Decisions(section) => decisions::read(section, cx).await,
-        Request::Repositories(_) | Request::Branches(..) | Request::PathExists(..) | Request::PullRequests(_) => {
-            scm::answer(request, set, cx).await
-        }
-    }
 }
 
 async fn tree(repo: &str, revision: &str, freshness: Freshness, cx: &Context) -> Result<Answer, SourceError> {

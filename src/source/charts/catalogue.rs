@@ -92,6 +92,11 @@ impl Catalogue {
         }
     }
 
+    /// URLs of the Applications that use it.
+    pub(super) fn users(&self) -> BTreeSet<String> {
+        self.state().users.clone()
+    }
+
     /// True when somebody used it since the last call, or one of these URLs may.
     pub(super) fn is_wanted(&self, in_use: &BTreeSet<String>) -> bool {
         self.used.swap(false, Ordering::Relaxed) || self.state().users.iter().any(|user| in_use.contains(user))

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use reqwest::header::{ETAG, IF_NONE_MATCH};
-use reqwest::{Certificate, Identity, StatusCode, Url, redirect};
+use reqwest::{StatusCode, Url, redirect};
 
 use super::super::classify::{CONNECT_TIMEOUT, certificate_problem};
+use super::super::client::ClientParts;
 use super::super::credentials::Access;
 use super::super::{SourceError, address};
 
@@ -34,8 +35,7 @@ pub(super) async fn get(
     let shown = shown(url);
     let answer = async {
         let failed = |error: reqwest::Error| classify(&shown, limit, &error);
-        let mut request =
-            client(access, limit).map_err(|problem| SourceError::Unreachable { url: shown.clone(), problem })?.get(url.clone());
+        let mut request = client(&shown, access, limit)?.get(url.clone());
         if !access.bearer_token.is_empty() {
             request = request.bearer_auth(access.bearer_token.reveal());
         } else if let Ok(Some((user, password))) = access.registry_login() {
@@ -73,8 +73,8 @@ pub(super) fn shown(url: &Url) -> String {
     text.split(['?', '#']).next().unwrap_or_default().to_owned()
 }
 
-fn client(access: &Access, limit: Duration) -> Result<reqwest::Client, String> {
-    let mut builder = reqwest::Client::builder()
+fn client(url: &str, access: &Access, limit: Duration) -> Result<reqwest::Client, SourceError> {
+    let builder = reqwest::Client::builder()
         .user_agent(concat!("kubectl-gitops/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(limit.min(CONNECT_TIMEOUT))
         .redirect(redirect::Policy::custom(|attempt| {
@@ -87,22 +87,8 @@ fn client(access: &Access, limit: Duration) -> Result<reqwest::Client, String> {
                 attempt.follow()
             }
         }));
-    if let Some(authorities) = &access.certificates {
-        let authorities = Certificate::from_pem_bundle(authorities.as_bytes()).map_err(|error| causes(&error))?;
-        builder = builder.tls_certs_only(authorities);
-    }
-    if let Some(certificate) = &access.client_certificate {
-        let both = zeroize::Zeroizing::new(format!("{}\n{}", certificate.certificate.reveal(), certificate.key.reveal()));
-        let identity =
-            Identity::from_pem(both.as_bytes()).map_err(|_| "the client certificate or its key is no PEM".to_owned())?;
-        builder = builder.identity(identity);
-    }
-    if !access.proxy.is_empty() {
-        let proxy = reqwest::Proxy::all(access.proxy.reveal()).map_err(|_| "its proxy is no URL".to_owned())?;
-        builder = builder.proxy(proxy.no_proxy(reqwest::NoProxy::from_string(&access.no_proxy)));
-    }
-    builder = builder.danger_accept_invalid_certs(access.insecure);
-    builder.build().map_err(|error| causes(&error))
+    let builder = ClientParts::new(url, access)?.configure(builder);
+    builder.build().map_err(|error| SourceError::Unreachable { url: url.to_owned(), problem: causes(&error) })
 }
 
 fn refused(url: &str, status: StatusCode) -> SourceError {

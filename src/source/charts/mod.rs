@@ -169,9 +169,14 @@ impl Charts {
         read.ok_or(SourceError::CacheFailed { url, problem: "the archive is gone".into() })
     }
 
-    /// Takes over what is registered about repositories; it counts from the next use on.
+    /// Takes over what is registered about repositories, and tells whoever uses one to look again.
     pub fn register(&self, registered: Registered) {
         *self.shared.registered.write().unwrap_or_else(PoisonError::into_inner) = registered;
+        let users: BTreeSet<String> = self.catalogues().values().flat_map(|running| running.catalogue.users()).collect();
+        for user in users {
+            // Nobody listening is no error.
+            let _ = self.shared.changes.send(user);
+        }
     }
 
     /// The origin of a source that is no repository of Git, as an Application of a project reaches it.
@@ -192,7 +197,7 @@ impl Charts {
             return Origin::of_chart(repository, chart, self.access(repository, project)?);
         };
         let registered = self.shared.registered.read().unwrap_or_else(PoisonError::into_inner);
-        let found = registered.access_by_name(name, project).map_err(|error| denied(repository, &error))?;
+        let found = registered.access_by_name(name, project)?;
         let (url, access) = found.ok_or_else(|| SourceError::UnsupportedUrl {
             url: repository.to_owned(),
             problem: format!("no repository is registered under the name `{name}`"),
@@ -202,9 +207,9 @@ impl Charts {
 
     fn access(&self, url: &str, project: &str) -> Result<Access, SourceError> {
         let registered = self.shared.registered.read().unwrap_or_else(PoisonError::into_inner);
-        let access = registered.access(url, project).map_err(|error| denied(url, &error))?;
+        let access = registered.access(url, project)?;
         // A login that is not built is said before anything is asked for.
-        access.registry_login().map_err(|error| denied(url, &error))?;
+        access.registry_login()?;
         Ok(access)
     }
 
@@ -340,10 +345,6 @@ impl Charts {
 /// A place and the way to enter it. Two users of a place share nothing, because one may see what the other may not.
 fn identity(origin: &Origin) -> String {
     format!("{} {} {}", origin.place, origin.access.identity(), origin.pass_credentials)
-}
-
-fn denied(url: &str, error: &super::credentials::CredentialError) -> SourceError {
-    SourceError::AccessDenied { url: super::address::mask(url), problem: error.to_string() }
 }
 
 /// Hashes parts, each with its length in front, so that no two lists look alike.

@@ -34,18 +34,30 @@ impl Attempt {
     /// What marks the objects of this attempt.
     #[must_use]
     pub fn mark(&self, phase: Phase) -> String {
-        format!("{}/{}/{}", self.started_at, phase.as_str(), self.number)
+        self.mark_for(phase.as_str())
+    }
+
+    /// As [`Self::mark`], for hooks that belong to no phase of a sync.
+    #[must_use]
+    pub fn mark_for(&self, moment: &str) -> String {
+        format!("{}/{moment}/{}", self.started_at, self.number)
     }
 
     /// The object to create for a hook: named, marked, and held by the hook finalizer until its result is recorded.
     #[must_use]
     pub fn prepare(&self, hook: &Object, phase: Phase) -> Object {
+        self.prepare_for(hook, phase.as_str())
+    }
+
+    /// As [`Self::prepare`], for hooks that belong to no phase of a sync.
+    #[must_use]
+    pub fn prepare_for(&self, hook: &Object, moment: &str) -> Object {
         let mut object = hook.clone();
         if object.name().is_empty() && !object.generate_name().is_empty() {
-            let name = format!("{}{}", object.generate_name(), self.name_suffix(phase));
+            let name = format!("{}{}", object.generate_name(), self.name_suffix(moment));
             rename(&mut object, name);
         }
-        object.set_annotation(OPERATION, &self.mark(phase));
+        object.set_annotation(OPERATION, &self.mark_for(moment));
         let finalizers = object.metadata_mut().entry("finalizers").or_insert_with(|| json!([]));
         if let Some(finalizers) = finalizers.as_array_mut()
             && !finalizers.iter().any(|one| one == HOOK_FINALIZER)
@@ -56,14 +68,14 @@ impl Attempt {
     }
 
     /// The same for every step and retry of the operation, so that a repeated creation is recognised.
-    fn name_suffix(&self, phase: Phase) -> String {
+    fn name_suffix(&self, moment: &str) -> String {
         let revision = if self.revision.len() > REVISION_PREFIX {
             self.revision.get(..REVISION_PREFIX)
         } else {
             Some(self.revision.as_str())
         };
         let started = self.started_at.parse::<Timestamp>().map(Timestamp::as_second).unwrap_or_default();
-        format!("{}-{}-{started}", revision.unwrap_or_default(), phase.as_str()).to_lowercase()
+        format!("{}-{}-{started}", revision.unwrap_or_default(), moment).to_lowercase()
     }
 }
 

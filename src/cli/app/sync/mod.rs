@@ -19,7 +19,7 @@ use crate::cli::{CommandResult, Context, Exit, Failure, duration};
 use crate::ui::{age, stream};
 
 use super::follow::{Change, Follower};
-use super::{App, AppRef, Selection, refresh, select};
+use super::{App, AppRef, Selection, refresh, select, windows};
 use filter::ResourceFilter;
 use report::Outcome;
 use request::{Strategy, SyncRequest};
@@ -129,6 +129,9 @@ pub async fn run(args: SyncArgs, cx: &Context) -> CommandResult {
     let mut started = BTreeMap::new();
     for app in apps {
         let reference = app.reference();
+        if let Some(project) = windows::project_of(cx, &app.app).await {
+            windows::check(&project, &app.app, age::now()).map_err(|failure| name_started(failure, &started))?;
+        }
         match start(cx, app, &request, &initiator).await {
             Ok(now) => started.insert(reference, now),
             Err(failure) => return Err(name_started(failure, &started)),

@@ -86,8 +86,20 @@ impl Api {
     /// # Errors
     /// [`ApiError::NotFound`] for 404; everything else that is no success.
     pub async fn get(&self, path: &str) -> Result<Reply, ApiError> {
+        self.send(reqwest::Method::GET, path).await
+    }
+
+    /// As [`Self::get`], posting nothing.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn post(&self, path: &str) -> Result<Reply, ApiError> {
+        self.send(reqwest::Method::POST, path).await
+    }
+
+    async fn send(&self, method: reqwest::Method, path: &str) -> Result<Reply, ApiError> {
         let url = self.url(path)?;
-        let mut request = self.http.get(url.clone()).header("accept", "application/json");
+        let mut request = self.http.request(method, url.clone()).header("accept", "application/json");
         request = match &self.login {
             Login::None => request,
             Login::Token(word, token) => request.header("authorization", format!("{word} {}", token.as_str())),

@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 
 use super::Kind;
 use super::api::Login;
+use super::github_app::GitHubApp;
 use crate::controller::applicationset::http::{client_with, secret_value};
 
 /// Label of Secrets that may be read in strict mode.
@@ -15,7 +16,9 @@ const LABEL: (&str, &str) = ("argocd.argoproj.io/secret-type", "scm-creds");
 /// Where Secrets are read.
 pub struct Credentials<'a> {
     pub client: &'a Client,
+    /// Namespace of the ApplicationSet.
     pub namespace: &'a str,
+    pub control_namespace: &'a str,
     pub strict: bool,
 }
 
@@ -34,6 +37,17 @@ impl Credentials<'_> {
         secret_value(self.client, self.namespace, name, key).await
     }
 
+    /// A GitHub App out of a Secret with its credentials; those are in the control namespace.
+    pub async fn app(&self, secret: &str) -> Result<GitHubApp, String> {
+        let value = |key: &'static str| secret_value(self.client, self.control_namespace, secret, key);
+        let installation = value("githubAppInstallationID").await.map(|id| id.to_string()).unwrap_or_default();
+        Ok(GitHubApp {
+            id: value("githubAppID").await?.to_string(),
+            installation,
+            private_key: value("githubAppPrivateKey").await?,
+        })
+    }
+
     /// The token of a field, else that of the environment.
     async fn token(&self, section: &Json, field: &str, variable: Option<&str>) -> Result<Option<Zeroizing<String>>, String> {
         if section[field].is_object() {
@@ -48,9 +62,6 @@ pub async fn of(kind: Kind, section: &Json, credentials: &Credentials<'_>) -> Re
     let token =
         |word: &'static str, token: Option<Zeroizing<String>>| token.map_or(Login::None, |token| Login::Token(word, token));
     match kind {
-        Kind::GitHub if !section["appSecretName"].as_str().unwrap_or_default().is_empty() => {
-            Err("appSecretName: logging in as a GitHub App is not supported yet (hint: use tokenRef)".into())
-        }
         Kind::GitHub => Ok(token("Bearer", credentials.token(section, "tokenRef", Some("GITHUB_TOKEN")).await?)),
         Kind::Gitea => Ok(token("token", credentials.token(section, "tokenRef", Some("GITEA_TOKEN")).await?)),
         Kind::GitLab => {

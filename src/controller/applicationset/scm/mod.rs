@@ -8,11 +8,15 @@ mod bitbucket;
 mod bitbucket_server;
 mod gitea;
 mod github;
+mod github_app;
 mod gitlab;
 mod login;
 
 #[cfg(test)]
 mod tests;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::Value as Json;
 
@@ -69,33 +73,63 @@ pub struct ScmOptions {
     pub strict_tokens: bool,
 }
 
-/// Answers one question about repositories or pull requests.
-///
-/// # Errors
-/// The section is incomplete, its Secret cannot be read, or the provider gives no complete answer.
-pub async fn answer(request: &Request, set: &ApplicationSet, cx: &Context) -> Result<Answer, String> {
-    let section = match request {
-        Request::Repositories(section)
-        | Request::Branches(section, _)
-        | Request::PathExists(section, ..)
-        | Request::PullRequests(section) => section,
-        _ => return Err("the question is not about a provider".into()),
-    };
-    let section: Json = serde_json::from_str(section).map_err(|error| error.to_string())?;
-    let credentials = Credentials { client: &cx.client, namespace: set.namespace(), strict: cx.options.scm.strict_tokens };
-    let pull_requests = matches!(request, Request::PullRequests(_));
-    let asked = open(&section, pull_requests, &cx.options.scm, &credentials, &cx.http).await?;
-    match request {
-        Request::PullRequests(_) => match asked.pull_requests().await {
-            Ok(found) => Ok(Answer::PullRequests(found)),
-            Err(ApiError::NotFound(_)) if section["continueOnRepoNotFoundError"] == true => Ok(Answer::PullRequests(Vec::new())),
-            Err(error) => Err(error.into()),
-        },
-        Request::Branches(_, repository) => Ok(Answer::Branches(asked.branches(repository).await?)),
-        Request::PathExists(_, repository, branch, path) => {
-            Ok(Answer::Exists(asked.path_exists(repository, branch, path).await?))
+/// The providers that one pass asks: each Secret is read once, each login is made once.
+#[derive(Default)]
+pub struct Providers {
+    opened: tokio::sync::Mutex<BTreeMap<String, Arc<Asked>>>,
+}
+
+impl Providers {
+    /// Answers one question about repositories or pull requests.
+    ///
+    /// # Errors
+    /// The section is incomplete, its Secret cannot be read, or the provider gives no complete answer.
+    pub async fn answer(&self, request: &Request, set: &ApplicationSet, cx: &Context) -> Result<Answer, String> {
+        let (text, pull_requests) = match request {
+            Request::Repositories(text) | Request::Branches(text, _) | Request::PathExists(text, ..) => (text, false),
+            Request::PullRequests(text) => (text, true),
+            _ => return Err("the question is not about a provider".into()),
+        };
+        let section: Json = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        let asked = self.open(text, &section, pull_requests, set, cx).await?;
+        match request {
+            Request::PullRequests(_) => match asked.pull_requests().await {
+                Ok(found) => Ok(Answer::PullRequests(found)),
+                Err(ApiError::NotFound(_)) if section["continueOnRepoNotFoundError"] == true => {
+                    Ok(Answer::PullRequests(Vec::new()))
+                }
+                Err(error) => Err(error.into()),
+            },
+            Request::Branches(_, repository) => Ok(Answer::Branches(asked.branches(repository).await?)),
+            Request::PathExists(_, repository, branch, path) => {
+                Ok(Answer::Exists(asked.path_exists(repository, branch, path).await?))
+            }
+            _ => Ok(Answer::Repositories(asked.repositories(clone_protocol(&section)?).await?)),
         }
-        _ => Ok(Answer::Repositories(asked.repositories(clone_protocol(&section)?).await?)),
+    }
+
+    async fn open(
+        &self,
+        text: &str,
+        section: &Json,
+        pull_requests: bool,
+        set: &ApplicationSet,
+        cx: &Context,
+    ) -> Result<Arc<Asked>, String> {
+        let mut opened = self.opened.lock().await;
+        let key = format!("{pull_requests} {text}");
+        if let Some(asked) = opened.get(&key) {
+            return Ok(Arc::clone(asked));
+        }
+        let credentials = Credentials {
+            client: &cx.client,
+            namespace: set.namespace(),
+            control_namespace: &cx.control_namespace,
+            strict: cx.options.scm.strict_tokens,
+        };
+        let asked = Arc::new(open(section, pull_requests, &cx.options.scm, &credentials, &cx.http).await?);
+        opened.insert(key, Arc::clone(&asked));
+        Ok(asked)
     }
 }
 
@@ -148,8 +182,15 @@ async fn open(
         Kind::BitbucketServer => format!("{}/rest/api/1.0", base.trim_end_matches('/').trim_end_matches("/rest")),
         _ => base.to_owned(),
     };
-    let login = login::of(provider.kind, own, credentials).await?;
     let http = login::client(own, http, credentials).await?;
+    let app = own["appSecretName"].as_str().filter(|name| !name.is_empty() && matches!(provider.kind, Kind::GitHub));
+    let login = match app {
+        Some(secret) => {
+            let owner = own["organization"].as_str().or_else(|| own["owner"].as_str()).unwrap_or_default();
+            github_app::log_in(&credentials.app(secret).await?, owner, &http, &base).await?
+        }
+        None => login::of(provider.kind, own, credentials).await?,
+    };
     Ok(Asked { kind: provider.kind, section: own.clone(), api: Api::new(http, &base, login)? })
 }
 
