@@ -19,7 +19,7 @@ const APP_COMMANDS: &[(&str, &str)] = &[
     ("confirm-deletion", "confirm a deletion; until then: kubectl annotate"),
     ("edit", "edit an Application; until then: kubectl edit applications.argoproj.io NAME"),
     ("logs", "logs of an Application's pods; until then: kubectl logs"),
-    ("manifests", "print the manifests of an Application"),
+    ("manifests", "print the manifests of an Application; until then: kubectl gitops render NAME"),
     ("patch", "patch an Application; until then: kubectl patch applications.argoproj.io NAME"),
     ("remove-source", "remove a source; until then: kubectl edit applications.argoproj.io NAME"),
     ("resources", "list the objects of an Application; until then: kubectl gitops app get NAME"),

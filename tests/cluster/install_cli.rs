@@ -73,8 +73,9 @@ async fn an_installation_comes_and_goes_and_keeps_what_cannot_be_made_again() {
     let deployments = Api::<Deployment>::namespaced(client.clone(), namespace);
     assert!(deployments.get_opt(CONTROLLER).await.unwrap().is_none(), "a dry run stored something");
 
-    let install = place.run(&["install", "--beside-others", "--timeout", "90s", "-o", "json"]);
-    let (seen, controller) = tokio::join!(install, ControllerProcess::start(&place.cluster, namespace, &[]));
+    // First, because tests with a controller take turns.
+    let controller = ControllerProcess::start(&place.cluster, namespace, &[]).await;
+    let seen = place.run(&["install", "--beside-others", "--timeout", "90s", "-o", "json"]).await;
     assert_eq!(seen.code, Some(0), "{seen:?}");
     let report: Value = serde_json::from_str(&seen.out).unwrap();
     assert!(report["fingerprint"].as_str().is_some_and(|text| text.starts_with("sha256:")), "{report}");
