@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 
 use super::Failure;
 use super::secrets::git;
+use crate::source::copy_index;
 
 /// A file that shall have another content; `None` takes it away.
 pub struct NewFile {
@@ -76,7 +77,7 @@ impl Borrowed {
         let present = PathBuf::from(text(git::run(&self.top, ["rev-parse", "--path-format=absolute", "--git-path", "index"])?));
         // What the present index knows need not be read again.
         if present.exists() {
-            let copied = std::fs::copy(&present, &index);
+            let copied = copy_index(&present, &index);
             copied.map_err(|error| Failure::new(format!("cannot read {}", present.display())).with_cause(&error))?;
         }
         self.git(&index, &["add", "--all", "--", "."], None)?;

@@ -54,7 +54,7 @@ pub use repositories::{Options, Repositories, Scoped};
 pub use repository::Freshness;
 pub(crate) use tree::clean_path;
 pub use tree::{Entry, EntryKind, Followed, SourceTree};
-pub use worktree::{Worktree, WorktreeError};
+pub use worktree::{Worktree, WorktreeError, copy_index};
 
 /// True when two URLs name the same repository: case and `.git` do not matter.
 #[must_use]

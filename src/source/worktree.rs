@@ -118,7 +118,7 @@ impl Store {
         }
         // With it only what changed is read anew. A repository without commits has none.
         if let Some(index) = place("index")? {
-            let _ = std::fs::copy(index, self.folder.join("index"));
+            let _ = copy_index(Path::new(&index), &self.folder.join("index"));
         }
         Ok(())
     }
@@ -185,6 +185,19 @@ fn clean(command: &mut Command) -> &mut Command {
         command.env_remove(name);
     }
     command
+}
+
+/// Copies the index of a repository, so that git need not read again what it knows.
+///
+/// The copy keeps the time of the index: git takes a file that is as new as the index for possibly changed, and a newer copy
+/// would hide a change of equal length made right after a commit.
+///
+/// # Errors
+/// When one of the files cannot be read or written.
+pub fn copy_index(index: &Path, copy: &Path) -> std::io::Result<()> {
+    std::fs::copy(index, copy)?;
+    let written = std::fs::metadata(index)?.modified()?;
+    std::fs::File::options().write(true).open(copy)?.set_modified(written)
 }
 
 #[cfg(test)]
