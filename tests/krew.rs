@@ -1,7 +1,7 @@
 //! What is released installs with the real krew, and works from there. The debug build stands in for the release build: Krew does
 //! not look inside.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 #[path = "support/tools.rs"]
 #[allow(dead_code, clippy::panic, reason = "other tests use the rest")]

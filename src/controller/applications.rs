@@ -212,12 +212,17 @@ fn skips_reconcile(app: &Application) -> bool {
 async fn delete(stored: &Stored, cx: &Context) -> Result<Action, ReconcileError> {
     let now = Timestamp::now();
     let mut next = stored.app.clone();
+    let mut replaced = &["DeletionError", "DeletionInfo"][..];
     let (notices, action) = match deletion::step(&stored.app, cx).await {
         deletion::Progress::NotOurs => {
             forget(&stored.app, cx);
             return Ok(Action::await_change());
         }
         deletion::Progress::Waiting(wait) => (Vec::new(), Action::requeue(wait)),
+        deletion::Progress::HookRuns => {
+            replaced = &["DeletionInfo"];
+            (Vec::new(), Action::requeue(deletion::HOOK_POLL))
+        }
         // The approval is a change of the Application and wakes us.
         deletion::Progress::Held(message) => (vec![("DeletionInfo", message)], Action::await_change()),
         deletion::Progress::Failed(message) => (vec![("DeletionError", message)], Action::requeue(AFTER_ERROR)),
@@ -227,7 +232,7 @@ async fn delete(stored: &Stored, cx: &Context) -> Result<Action, ReconcileError>
         }
     };
     let status = next.status.get_or_insert_default();
-    status.conditions = with_conditions(&status.conditions, &["DeletionError", "DeletionInfo"], &notices, now);
+    status.conditions = with_conditions(&status.conditions, replaced, &notices, now);
     stored.write(&next, cx).await?;
     Ok(action)
 }

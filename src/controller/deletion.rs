@@ -17,7 +17,7 @@ use crate::sync::deletion::{Stage, next_stage, without_ours};
 /// A wave whose objects linger is looked at again after this time; their deletion events wake us earlier.
 const LINGER: Duration = Duration::from_secs(10);
 /// A hook that runs is looked at again after this time.
-const HOOK_POLL: Duration = Duration::from_secs(2);
+pub const HOOK_POLL: Duration = Duration::from_secs(2);
 
 /// How far the deletion of an Application is.
 pub enum Progress {
@@ -25,6 +25,8 @@ pub enum Progress {
     NotOurs,
     /// Objects are still there.
     Waiting(Duration),
+    /// A hook runs. Why it failed before, if it did, still counts: it is over when the hook succeeds.
+    HookRuns,
     /// A stage is over: these finalizers remain.
     Done(Vec<String>),
     /// A person has to approve it first; the text says how.
@@ -58,7 +60,7 @@ pub async fn step(app: &Application, cx: &Context) -> Progress {
         },
         Stage::Hooks(moment) => match hooks::run(app, moment, &writer, cx).await {
             Ok(true) => done(),
-            Ok(false) => Progress::Waiting(HOOK_POLL),
+            Ok(false) => Progress::HookRuns,
             Err(message) => failed(&message),
         },
         Stage::Cleanup(moment) => match hooks::clean_up(app, moment, &writer, cx).await {

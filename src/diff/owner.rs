@@ -60,7 +60,10 @@ fn below<'a>(fields: &'a Map<String, Value>, step: &Step) -> Option<&'a Value> {
 }
 
 fn names(element: &str, item: &str) -> bool {
-    let is_item = |value: &Value| value.as_str().map_or_else(|| value.to_string() == item, |text| text == item);
+    let is_item = |value: &Value| match value {
+        Value::String(text) => text == item,
+        other => *item == *other.to_string(),
+    };
     match element.split_once(':') {
         Some(("k", keys)) => serde_json::from_str::<Map<String, Value>>(keys).is_ok_and(|keys| keys.values().any(is_item)),
         Some(("v", value)) => serde_json::from_str::<Value>(value).is_ok_and(|value| is_item(&value)),

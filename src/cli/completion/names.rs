@@ -72,15 +72,15 @@ impl World {
         self.asked.store(true, Ordering::Relaxed);
         let current = current.to_string_lossy();
         let names = match source {
-            Source::Contexts | Source::Clusters | Source::Users => self.from_kubeconfig(source),
-            Source::Applications if current.contains('/') => self.from_cluster(source, true),
-            source => self.from_cluster(source, false),
+            Source::Contexts | Source::Clusters | Source::Users => self.in_kubeconfig(source),
+            Source::Applications if current.contains('/') => self.in_cluster(source, true),
+            source => self.in_cluster(source, false),
         };
         let begins = |name: &String| name.starts_with(&*current) && !self.typed.contains(name);
         names.into_iter().filter(begins).map(CompletionCandidate::new).collect()
     }
 
-    fn from_kubeconfig(&self, source: Source) -> BTreeSet<String> {
+    fn in_kubeconfig(&self, source: Source) -> BTreeSet<String> {
         let Ok(loaded) = kubeconfig::load(&self.flags) else { return BTreeSet::new() };
         match source {
             Source::Contexts => loaded.content.contexts.into_iter().map(|one| one.name).collect(),
@@ -90,7 +90,7 @@ impl World {
     }
 
     /// Names from the cluster; with their namespaces when `everywhere`.
-    fn from_cluster(&self, source: Source, everywhere: bool) -> BTreeSet<String> {
+    fn in_cluster(&self, source: Source, everywhere: bool) -> BTreeSet<String> {
         let cx = Context::new(self.flags.clone()).without_questions();
         let key = format!("{source:?} {everywhere} {} {} {}", cx.describe_server(), cx.user_name(), cx.application_namespace());
         let remembered = memory(&key);

@@ -35,7 +35,7 @@ fn usable(fingerprint: &str, not_after: Timestamp, now: Timestamp) -> Check {
     let left = not_after.as_second() - now.as_second();
     match left {
         ..=0 => Check::fail("certificate", format!("{fingerprint} has expired"), "kubectl gitops keys rotate"),
-        ..=SOON_SECONDS => {
+        1..=SOON_SECONDS => {
             Check::warn("certificate", format!("{fingerprint} expires in {}", age::human(left)), "kubectl gitops keys rotate")
         }
         _ => Check::ok("certificate", format!("can be fetched: {fingerprint}")),

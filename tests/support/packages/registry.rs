@@ -124,19 +124,21 @@ impl State {
         if let Some(repository) = path.strip_suffix("/tags/list") {
             return self.tags(repository, request);
         }
-        if let Some((repository, reference)) = path.rsplit_once("/manifests/") {
-            let by_tag = self.tags.get(&(repository.to_owned(), reference.to_owned()));
-            let digest = by_tag.map_or(reference, String::as_str);
-            return match self.blobs.get(digest) {
-                Some(content) => {
-                    Answer::new(200, content.clone()).with("Content-Type", MANIFEST).with("Docker-Content-Digest", digest)
-                }
-                None => error(404, "MANIFEST_UNKNOWN"),
-            };
+        // A repository may itself be called `manifests`, so what stands last decides.
+        if let Some((_, digest)) = path.rsplit_once("/blobs/").filter(|(_, digest)| !digest.contains('/')) {
+            return self
+                .blobs
+                .get(digest)
+                .map_or_else(|| error(404, "BLOB_UNKNOWN"), |content| Answer::new(200, content.clone()));
         }
-        match path.rsplit_once("/blobs/").and_then(|(_, digest)| self.blobs.get(digest)) {
-            Some(content) => Answer::new(200, content.clone()),
-            None => error(404, "BLOB_UNKNOWN"),
+        let Some((repository, reference)) = path.rsplit_once("/manifests/") else { return error(404, "NOT_FOUND") };
+        let by_tag = self.tags.get(&(repository.to_owned(), reference.to_owned()));
+        let digest = by_tag.map_or(reference, String::as_str);
+        match self.blobs.get(digest) {
+            Some(content) => {
+                Answer::new(200, content.clone()).with("Content-Type", MANIFEST).with("Docker-Content-Digest", digest)
+            }
+            None => error(404, "MANIFEST_UNKNOWN"),
         }
     }
 
