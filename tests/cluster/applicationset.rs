@@ -147,13 +147,16 @@ async fn folders_become_applications_and_an_error_deletes_nothing() {
     let good = json!([{ "git": { "repoURL": repo.url(), "revision": "HEAD", "directories": [{ "path": "apps/one" }] } }]);
     bench.patch_set("folders", json!({ "spec": { "generators": good } })).await;
     bench.wait_names("one Application", &["one"]).await;
-    let set = eventually("the refresh annotation to go", SOON, || async {
+    eventually("the refresh annotation to go and the count to be right", SOON, || async {
         let set = bench.sets().get("folders").await.unwrap();
         let gone = set.metadata.annotations.clone().unwrap_or_default().is_empty();
-        if gone { Ok(set) } else { Err("not yet") }
+        if gone && set.data["status"]["resourcesCount"] == 1 {
+            Ok(())
+        } else {
+            Err(format!("{:?} {}", set.metadata.annotations, set.data))
+        }
     })
     .await;
-    assert_eq!(set.data["status"]["resourcesCount"], 1);
 }
 
 #[tokio::test]
