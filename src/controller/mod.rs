@@ -9,6 +9,7 @@
 //!  SealedSecrets, sealing keys ──watch──> sealedsecret::run
 //! ```
 
+mod application_loop;
 mod applications;
 pub mod applicationset;
 mod assessment;
@@ -16,6 +17,7 @@ mod compare;
 mod context;
 mod deletion;
 mod events;
+mod housekeeping;
 mod http;
 mod identity;
 mod inputs;
@@ -29,39 +31,33 @@ mod status;
 mod webhook;
 mod windows;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use futures::StreamExt;
 use futures::stream::BoxStream;
-use futures::{Stream, StreamExt};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{DynamicObject, PostParams};
-use kube::runtime::controller::Action;
-use kube::runtime::reflector::{self, ObjectRef, Store};
-use kube::runtime::{Controller, WatchStreamExt, watcher};
+use kube::runtime::reflector::{self, Store};
+use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use self::context::{Context, application_resource};
+use self::context::Context;
 pub use self::http::Limit;
 use self::settings::Settings;
 use crate::advice::{Advice, Remedy};
-use crate::api::{AppProject, Application};
+use crate::api::AppProject;
 use crate::cluster::{Discovery, Lens, LiveCache, Writer};
 use crate::project::default_project;
 use crate::render::{self, Renderer};
 use crate::source::{self, Repositories};
 
-/// Applications that are reconciled side by side.
-const CONCURRENCY: u16 = 8;
-/// How often sizes are shown and unused repositories are dropped.
-const HOUSEKEEPING: Duration = Duration::from_secs(30);
 /// Name of the settings ConfigMap.
 const SETTINGS: &str = "argocd-cm";
 /// Name of the ConfigMap of process parameters.
@@ -205,14 +201,14 @@ pub async fn run(client: Client, options: Options) -> Result<(), Error> {
     let changes = futures::stream::select_all([project_changes, settings_changes, registered_changes]).boxed();
     let (owned, owned_changes) = futures::channel::mpsc::unbounded();
     let owned = applicationset::OwnedApplications::new(owned, options.appsets.progressive_syncs);
-    let (apps, applications) = applications_loop(&cx, &listed, live_changes, changes, owned);
+    let (apps, applications) = application_loop::start(&cx, &listed, live_changes, changes, owned);
     let (webhooks, known) = (Arc::clone(&cx), apps.clone());
     loops.spawn(async move {
         webhook::run(events, webhooks, known).await;
         ("webhooks", "the queue of deliveries ended".to_owned())
     });
     let used = Arc::default();
-    loops.spawn(housekeeping(Arc::clone(&cx), listed.clone(), apps.clone(), Arc::clone(&used)));
+    loops.spawn(housekeeping::run(Arc::clone(&cx), listed.clone(), apps.clone(), Arc::clone(&used)));
     let sets = applicationset_context(&cx, apps, used, poll_interval, options.appsets)?;
     let clusters = sets.clusters.clone().watch(cx.client.clone(), cx.control_namespace.clone());
     loops.spawn(async move {
@@ -420,133 +416,4 @@ fn watch_projects(
         ("projects", "the stream of AppProjects ended".to_owned())
     });
     (store, receiver.boxed())
-}
-
-/// The Application loop and the store it fills.
-fn applications_loop(
-    cx: &Arc<Context>,
-    listed: &Listed,
-    live_changes: tokio::sync::mpsc::UnboundedReceiver<String>,
-    changes_for_all: BoxStream<'static, ()>,
-    mut owned: applicationset::OwnedApplications,
-) -> (Store<DynamicObject>, impl Future<Output = ()> + Send + use<>) {
-    let writer = reflector::store::Writer::new(application_resource());
-    let store = writer.as_reader();
-    let listed = listed.applications.clone();
-    let stream = watcher(cx.applications(&cx.control_namespace), watcher::Config::default())
-        .default_backoff()
-        .reflect(writer)
-        .inspect(move |event| {
-            owned.note(event);
-            match event {
-                Ok(watcher::Event::InitDone) => {
-                    listed.send_replace(true);
-                }
-                Ok(_) => {}
-                Err(error) => tracing::warn!(%error, "watching Applications failed, trying again"),
-            }
-        })
-        .applied_objects();
-    let controller = Controller::for_stream_with(stream, store.clone(), application_resource());
-    let changed = futures::stream::select(
-        live_references(live_changes, cx.control_namespace.clone()),
-        repository_references(cx.repositories.subscribe(), store.clone()),
-    );
-    let applications = controller
-        .with_config(kube::runtime::controller::Config::default().concurrency(CONCURRENCY))
-        .reconcile_on(changed)
-        .reconcile_all_on(changes_for_all)
-        .run(applications::reconcile, |object, error, _| after_error(&object, error), Arc::clone(cx))
-        .for_each(|_| std::future::ready(()));
-    (store, applications)
-}
-
-fn after_error(object: &DynamicObject, error: &applications::ReconcileError) -> Action {
-    if !matches!(error, applications::ReconcileError::Conflict) {
-        let cause = crate::advice::causes(error).join(": ");
-        tracing::warn!(app = object.metadata.name, %error, cause, "reconcile failed, trying again");
-    }
-    match error.remedy() {
-        Remedy::WaitAndRetry { after } => Action::requeue(after),
-        Remedy::FixInput | Remedy::GrantAccess | Remedy::ReportBug => Action::requeue(Duration::from_secs(60)),
-    }
-}
-
-/// Applications whose live objects changed. Instance names of the control namespace are bare names.
-fn live_references(
-    changes: tokio::sync::mpsc::UnboundedReceiver<String>,
-    namespace: String,
-) -> impl Stream<Item = ObjectRef<DynamicObject>> + Send {
-    futures::stream::unfold(changes, |mut changes| async { changes.recv().await.map(|instance| (instance, changes)) })
-        .map(move |instance| ObjectRef::new_with(&instance, application_resource()).within(&namespace))
-}
-
-/// Applications that read a repository whose refs changed.
-fn repository_references(
-    changes: tokio::sync::broadcast::Receiver<String>,
-    store: Store<DynamicObject>,
-) -> impl Stream<Item = ObjectRef<DynamicObject>> + Send {
-    let urls = futures::stream::unfold(changes, |mut changes| async {
-        match changes.recv().await {
-            Ok(url) => Some((Some(url), changes)),
-            // Too many at once: better look at all.
-            Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => Some((None, changes)),
-            Err(tokio::sync::broadcast::error::RecvError::Closed) => None,
-        }
-    });
-    urls.flat_map(move |url| {
-        let concerned: Vec<_> = store
-            .state()
-            .into_iter()
-            .filter(|app| {
-                url.as_ref().is_none_or(|url| repositories_of(app).iter().any(|used| source::same_repository(used, url)))
-            })
-            .map(|app| ObjectRef::from_obj_with(app.as_ref(), application_resource()))
-            .collect();
-        futures::stream::iter(concerned)
-    })
-}
-
-/// Repository URLs that an Application names, whether it can be read as a whole or not.
-fn repositories_of(app: &DynamicObject) -> BTreeSet<String> {
-    let spec = &app.data["spec"];
-    let several = spec["sources"].as_array().into_iter().flatten();
-    several.chain(std::iter::once(&spec["source"])).filter_map(|source| source["repoURL"].as_str()).map(str::to_owned).collect()
-}
-
-/// Drops what nobody uses any more: repositories, and the live state of Applications that are gone.
-async fn housekeeping(
-    cx: Arc<Context>,
-    listed: Listed,
-    apps: Store<DynamicObject>,
-    of_sets: Arc<applicationset::UsedRepositories>,
-) -> (&'static str, String) {
-    let mut known: BTreeMap<(String, String), Application> = BTreeMap::new();
-    listed.wait_for_applications().await;
-    loop {
-        let state = apps.state();
-        let mut used: BTreeSet<String> = state.iter().flat_map(|app| repositories_of(app)).collect();
-        used.extend(of_sets.all());
-        cx.repositories.retain(&used);
-        let current: BTreeMap<(String, String), Application> = state.iter().map(|app| (key_of(app), skeleton(app))).collect();
-        for (key, app) in &known {
-            if !current.contains_key(key) {
-                applications::forget(app, &cx);
-            }
-        }
-        known = current;
-        tokio::time::sleep(HOUSEKEEPING).await;
-    }
-}
-
-fn key_of(app: &DynamicObject) -> (String, String) {
-    (app.metadata.namespace.clone().unwrap_or_default(), app.metadata.name.clone().unwrap_or_default())
-}
-
-/// Just enough of an Application to name it.
-fn skeleton(app: &DynamicObject) -> Application {
-    let mut named = Application::default();
-    named.metadata.name.clone_from(&app.metadata.name);
-    named.metadata.namespace.clone_from(&app.metadata.namespace);
-    named
 }

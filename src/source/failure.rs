@@ -10,6 +10,8 @@ use super::SourceError;
 const BACKOFF_MIN: Duration = Duration::from_secs(5);
 /// Longest wait after failures, as long as the longest wait between polls by default.
 const BACKOFF_MAX: Duration = Duration::from_secs(180);
+/// Failures in a row after which everybody is told. One alone is a hiccup, and the second try comes within seconds.
+const TELL_AFTER: u32 = 2;
 /// Digits in a row that may be a byte count, a time or a process, and not a status code or an address.
 const COUNTER_DIGITS: usize = 4;
 
@@ -37,6 +39,12 @@ impl Failure {
             _ => error,
         };
         Self { error, count, until: Instant::now() + backoff(count), began }
+    }
+
+    /// Adds a failure to the row in its place. True when those who use the remote have to be told.
+    pub(super) fn record(row: &mut Option<Self>, error: SourceError, began: Instant) -> bool {
+        let failure = Self::after(row.take(), error, began);
+        row.insert(failure).count == TELL_AFTER
     }
 
     /// True while the remote must be left alone.

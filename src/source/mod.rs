@@ -22,6 +22,7 @@ mod error;
 mod failure;
 mod github_app;
 mod mirror;
+mod poll;
 mod reach;
 mod refs;
 mod repositories;

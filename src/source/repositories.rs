@@ -14,7 +14,7 @@ use super::credentials::{Access, Catalogue};
 use super::github_app::GithubTokens;
 use super::repository::{Freshness, Reached, Repository};
 use super::submodules::{self, Submodule};
-use super::{Charts, Commit, SourceError, SourceTree, credentials};
+use super::{Charts, Commit, SourceError, SourceTree, credentials, poll};
 
 /// Changes that a slow subscriber may lag behind before it misses some; it then has to look at every repository.
 const PENDING_CHANGES: usize = 256;
@@ -261,7 +261,7 @@ impl Repositories {
         let entry = known.entry(key).or_insert_with(|| {
             let reached = Reached { address, access, tokens: Arc::clone(&self.shared.tokens) };
             let repository = Arc::new(Repository::new(reached, folder, self.shared.options.clone(), self.shared.changes.clone()));
-            let poll = tokio::spawn(poll(Arc::downgrade(&repository), repository.rescheduled.clone()));
+            let poll = tokio::spawn(poll_for_ever(Arc::downgrade(&repository), repository.rescheduled.clone()));
             Known { repository, users: BTreeSet::new(), poll }
         });
         entry.users.insert((url.to_owned(), project.to_owned()));
@@ -331,18 +331,11 @@ fn delete(folder: PathBuf) {
 }
 
 /// Polls one repository until it is dropped. Does not begin: whoever made the repository asks at once anyway.
-async fn poll(repository: Weak<Repository>, rescheduled: Arc<Notify>) {
+async fn poll_for_ever(repository: Weak<Repository>, rescheduled: Arc<Notify>) {
     loop {
         let Some(wait) = repository.upgrade().map(|repository| repository.next_poll()) else { return };
-        let elapsed = async {
-            match wait {
-                Some(wait) => tokio::time::sleep(wait).await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            () = elapsed => {}
-            () = rescheduled.notified() => continue,
+        if !poll::is_due(wait, &rescheduled).await {
+            continue;
         }
         let Some(repository) = repository.upgrade() else { return };
         repository.poll().await;

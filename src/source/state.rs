@@ -13,8 +13,6 @@ use super::{Commit, SourceError, SourceTree};
 
 /// Trees kept open: an application or two at the newest commit, and those that lag behind during a rollout.
 const OPEN_TREES: usize = 8;
-/// Failures in a row after which everybody is told. One alone is a hiccup, and the second try comes within seconds.
-const TELL_AFTER: u32 = 2;
 
 #[derive(Default)]
 pub(super) struct State {
@@ -77,12 +75,7 @@ impl State {
                 self.forgive();
                 tell
             }
-            Err(error) => {
-                let failure = Failure::after(self.failure.take(), error, began);
-                let tell = failure.count == TELL_AFTER;
-                self.failure = Some(failure);
-                tell
-            }
+            Err(error) => Failure::record(&mut self.failure, error, began),
         }
     }
 

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::super::credentials::Access;
 use super::super::failure::Failure;
-use super::super::{Freshness, Options, SourceError};
+use super::super::{Freshness, Options, SourceError, poll};
 use super::http::{self, Got};
 use super::index::{Index, Release};
 use super::oci::Registry;
@@ -18,8 +18,6 @@ use super::place::{Origin, Place};
 
 /// Longest index that is read; the largest public ones have a third of it.
 const MAX_INDEX_BYTES: usize = 64 << 20;
-/// Failures in a row after which everybody is told. One alone is a hiccup, and the second try comes within seconds.
-const TELL_AFTER: u32 = 2;
 
 /// What somebody wants to know.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -262,12 +260,7 @@ impl State {
                 self.downloads.clear();
                 tell
             }
-            Err(error) => {
-                let failure = Failure::after(self.failure.take(), error, began);
-                let tell = failure.count == TELL_AFTER;
-                self.failure = Some(failure);
-                tell
-            }
+            Err(error) => Failure::record(&mut self.failure, error, began),
         }
     }
 }
@@ -289,17 +282,8 @@ impl Known {
 /// Polls a place for ever. Does not begin: whoever made it asks at once anyway.
 pub(super) async fn poll(catalogue: Arc<Catalogue>) {
     loop {
-        let wait = catalogue.next_poll();
-        let elapsed = async {
-            match wait {
-                Some(wait) => tokio::time::sleep(wait).await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            () = elapsed => {}
-            () = catalogue.rescheduled.notified() => continue,
+        if poll::is_due(catalogue.next_poll(), &catalogue.rescheduled).await {
+            catalogue.poll().await;
         }
-        catalogue.poll().await;
     }
 }

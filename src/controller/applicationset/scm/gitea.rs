@@ -3,8 +3,9 @@
 use serde_json::Value as Json;
 
 use super::api::{Api, ApiError, by_link, encoded, encoded_path, text, whole};
+pub use super::github::path_exists;
 use super::github::{branch, pull_request};
-use super::{exists, names, required};
+use super::{names, required};
 use crate::appset::scm::{Branch, PullRequest, Repository, RepositoryId};
 
 /// All pages; upstream reads the first one only.
@@ -35,12 +36,6 @@ pub async fn branches(api: &Api, repository: &Repository, all: bool) -> Result<V
     }
     let reply = api.get(&format!("{path}/{}", encoded_path(&repository.default_branch))).await?;
     Ok(vec![branch(&reply.json)])
-}
-
-pub async fn path_exists(api: &Api, repository: &Repository, branch: &Branch, path: &str) -> Result<bool, ApiError> {
-    let (owner, name) = (encoded(&repository.organization), encoded(&repository.name));
-    let url = format!("repos/{owner}/{name}/contents/{}?ref={}", encoded_path(path), encoded(&branch.name));
-    exists(api.get(&url).await)
 }
 
 pub async fn pull_requests(api: &Api, section: &Json) -> Result<Vec<PullRequest>, ApiError> {
